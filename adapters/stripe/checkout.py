@@ -1,12 +1,13 @@
 """Stripe Checkout: hosted sessions whose metadata says who buys what, so that webhooks need no state on our side."""
 
-from datetime import UTC, datetime
+import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 import stripe
 
-from adapters.stripe.connection import StripeConnection, plain, retrieved, translated
+from adapters.stripe.connection import StripeConnection, dated, plain, read_at, translated
 from adapters.stripe.events import read_event
 from adapters.stripe.objects.fields import EMAIL_KEY, PLAN_KEY, SESSION_KEY, TERMS_KEY, USER_ID_KEY, terms_text
 from domain.payments.purchases import Link
@@ -30,7 +31,7 @@ class StripeCheckouts:
         :raises PaymentsUnavailable: if Stripe cannot be reached, or rejects the request.
         :raises CheckoutDiffers: if the key was used with different parameters, such as another email.
         """
-        parameters = _parameters(request)
+        parameters, began = _parameters(request), time.monotonic()
         with translated():
             try:
                 answer = await self._client.v1.checkout.sessions.create_async(
@@ -38,7 +39,7 @@ class StripeCheckouts:
                 )
             except stripe.IdempotencyError as error:
                 raise CheckoutDiffers from error
-        return _checkout(plain(answer))
+            return _checkout(plain(answer), read_at(answer, time.monotonic() - began))
 
     async def retrieve(self, session_id: str) -> Checkout | None:
         """Return the session, or None if there is none with that id.
@@ -46,8 +47,8 @@ class StripeCheckouts:
         :raises PaymentsUnavailable: if Stripe cannot be reached, or rejects the request.
         """
         shown = {"expand": ["invoice", "payment_intent.latest_charge"]}
-        session = await retrieved(self._client.v1.checkout.sessions.retrieve_async, session_id, shown)
-        return _checkout(session) if session is not None else None
+        found = await dated(self._client.v1.checkout.sessions.retrieve_async, session_id, shown)
+        return _checkout(*found) if found else None
 
 
 def _parameters(request: CheckoutRequest) -> "SessionCreateParams":
@@ -80,27 +81,26 @@ def _parameters(request: CheckoutRequest) -> "SessionCreateParams":
     return cast("SessionCreateParams", parameters)
 
 
-def _checkout(session: dict[str, Any]) -> Checkout:
+def _checkout(session: dict[str, Any], moment: datetime) -> Checkout:
     session_id, status, url = session.get("id"), session.get("status"), session.get("url")
     if not isinstance(session_id, str) or not isinstance(status, str) or not isinstance(url, str | None):
         raise PaymentsUnavailable("the response is not a checkout session")
-    now = datetime.now(UTC).replace(microsecond=0)
-    report = read_event("checkout.session.completed", session, now, retrieved=True)
+    report = read_event("checkout.session.completed", session, moment, retrieved=True)
     return Checkout(
         session_id=session_id,
         url=url,
         status=status,
         report=report,
-        invoice_report=_invoice_report(session, session_id, now),
+        invoice_report=_invoice_report(session, session_id),
     )
 
 
-def _invoice_report(session: dict[str, Any], session_id: str, now: datetime) -> ProviderReport | None:
+def _invoice_report(session: dict[str, Any], session_id: str) -> ProviderReport | None:
     """Return the sale report of a subscription's first invoice, which brings the credits of the first period."""
     invoice = session.get("invoice")
     if session.get("mode") != PlanMode.SUBSCRIPTION or not isinstance(invoice, dict):
         return None
-    report = read_event("invoice.paid", invoice, now, retrieved=True)
+    report = read_event("invoice.paid", invoice, None, retrieved=True)
     if not isinstance(report, SaleReport):
         return None
     return attrs.evolve(report, session_id=session_id, links=report.links | {Link(f"session:{session_id}")})

@@ -1,8 +1,12 @@
 """Connects to Stripe's API: one client per purpose, with its timeouts, and with errors translated into the domain's."""
 
 import contextlib
+import math
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import stripe
@@ -44,13 +48,23 @@ async def pages(lister: Lister, parameters: Mapping[str, Any]) -> AsyncIterator[
 
     :raises PaymentsUnavailable: if Stripe cannot be reached, or rejects the request.
     """
+    async for item, _ in dated_pages(lister, parameters):
+        yield item
+
+
+async def dated_pages(lister: Lister, parameters: Mapping[str, Any]) -> AsyncIterator[tuple[dict[str, Any], datetime]]:
+    """Yield every object of a list likewise, each with a time as by :func:`read_at`.
+
+    :raises PaymentsUnavailable: if Stripe cannot be reached, or rejects the request.
+    """
     cursor: dict[str, str] = {}
     while True:
+        began = time.monotonic()
         with translated():
             answer = await lister({"limit": PAGE, **parameters, **cursor})
-            found = [plain(item) for item in answer.data]
+            found, moment = [plain(item) for item in answer.data], read_at(answer, time.monotonic() - began)
         for item in found:
-            yield item
+            yield item, moment
         if not answer.has_more or not found:
             return
         cursor = {"starting_after": str(found[-1].get("id"))}
@@ -94,14 +108,46 @@ def translated(*, refusals: bool = False) -> Iterator[None]:
         raise PaymentsUnavailable("the response is not from Stripe") from error
 
 
+def read_at(answer: Any, waited: float) -> datetime:
+    """Return a time in whole seconds that is before Stripe read what it answered, by Stripe's clock.
+
+    Events are dated by the same clock: what happened after the answer was read has a later second, however long the
+    answer took of the `waited` seconds, and whatever our own clock says. What is dated a little too early gives way to
+    an event that says the same, or is about to come.
+
+    :raises PaymentsUnavailable: if the answer has no `Date` (RFC 9110, 6.6.1: whoever has a clock sends it).
+    """
+    try:
+        sent = parsedate_to_datetime(answer.last_response.headers["date"])
+    except (AttributeError, KeyError, ValueError) as error:
+        raise PaymentsUnavailable("the response has no date") from error
+    return sent.astimezone(UTC) - timedelta(seconds=math.ceil(waited) + 1)
+
+
 async def retrieved(retrieve: Retriever, id_: str, parameters: Any = None) -> dict[str, Any] | None:
     """Return the object of that id, or None where Stripe has none.
 
     :raises PaymentsUnavailable: if Stripe can't be reached, or refuses.
     """
+    found = await _asked(retrieve, id_, parameters)
+    return plain(found[0]) if found else None
+
+
+async def dated(retrieve: Retriever, id_: str, parameters: Any = None) -> tuple[dict[str, Any], datetime] | None:
+    """Return the object of that id with a time as by :func:`read_at`, or None where Stripe has none.
+
+    :raises PaymentsUnavailable: if Stripe can't be reached, or refuses.
+    """
+    found = await _asked(retrieve, id_, parameters)
+    return (plain(found[0]), read_at(*found)) if found else None
+
+
+async def _asked(retrieve: Retriever, id_: str, parameters: Any) -> tuple[Any, float] | None:
+    """Return an answer, and for how many seconds it was waited for; None where Stripe has no such object."""
+    began = time.monotonic()
     with translated():
         try:
-            return plain(await retrieve(id_, parameters))
+            return await retrieve(id_, parameters), time.monotonic() - began
         except stripe.InvalidRequestError as error:
             if is_missing(error):
                 return None

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from adapters.stripe.connection import StripeConnection, pages, retrieved
+from adapters.stripe.connection import StripeConnection, dated_pages, pages, retrieved
 from adapters.stripe.envelope import RECONCILED, delivery_of
 from adapters.stripe.events import CONCERNING
 from domain.payments.reports import Delivery, Irrelevant
@@ -66,11 +66,9 @@ class StripeHistory:
             ("intents", "payment_intent.succeeded", v1.payment_intents.list_async, intents),
         )
         for kind, event_type, lister, filters in listed:
-            # The state is at least as new as the moment before the request.
-            asked_at = int(datetime.now(UTC).timestamp())
             created = {"gte": int((since - LOOKBACK[kind]).timestamp())}
-            async for item in pages(lister, {**filters, "created": created}):
-                found = self._found(item, event_type, asked_at)
+            async for item, moment in dated_pages(lister, {**filters, "created": created}):
+                found = self._found(item, event_type, moment)
                 if found is None:
                     continue
                 if kind == "intents" and isinstance(found.delivery.report, Irrelevant):
@@ -85,13 +83,13 @@ class StripeHistory:
         event = await retrieved(self._v1.events.retrieve_async, event_id)
         return _delivery(event) if event is not None else None
 
-    def _found(self, item: dict[str, Any], event_type: str, asked_at: int) -> Found | None:
+    def _found(self, item: dict[str, Any], event_type: str, moment: datetime) -> Found | None:
         object_id = str(item.get("id"))
         envelope = {
             "id": f"reconciled_{object_id}",
             "object": "event",
             "type": event_type,
-            "created": asked_at,
+            "created": int(moment.timestamp()),
             "livemode": self._livemode,
             "data": {"object": item},
             RECONCILED: True,

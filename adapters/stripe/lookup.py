@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from adapters.stripe.connection import (
     PAGE,
     Retriever,
     StripeConnection,
+    dated,
     is_missing,
     pages,
     plain,
@@ -93,9 +94,8 @@ class StripeLookup:
             raise PaymentsUnavailable(f"unreadable response: {unreadable.reason}") from unreadable
 
     async def _subscription(self, subscription_id: str) -> SubscriptionReport | None:
-        now = datetime.now(UTC).replace(microsecond=0)
-        found = await self._retrieve(self._v1.subscriptions.retrieve_async, subscription_id)
-        report = read_subscription(found, now) if found else None
+        found = await dated(self._v1.subscriptions.retrieve_async, subscription_id)
+        report = read_subscription(*found) if found else None
         if not isinstance(report, SubscriptionReport):
             return None
         if not report.attribution.is_anonymous:
@@ -138,19 +138,20 @@ class StripeLookup:
 
         :raises PaymentsUnavailable: if Stripe cannot be reached.
         """
-        now, charged = datetime.now(UTC).replace(microsecond=0), {"expand": ["latest_charge"]}
+        found: tuple[Mapping[str, Any], datetime | None] | None
         async with self._answered():
             match object_id.partition("_")[0]:
                 case "cs":
                     kind, found = "checkout.session.completed", await self._session(object_id)
                 case "pi":
-                    kind = "payment_intent.succeeded"
-                    found = await self._retrieve(self._v1.payment_intents.retrieve_async, object_id, charged)
+                    kind, charged = "payment_intent.succeeded", {"expand": ["latest_charge"]}
+                    found = await dated(self._v1.payment_intents.retrieve_async, object_id, charged)
                 case "in":
-                    kind, found = "invoice.paid", await self._whole_invoice(object_id)
+                    invoice = await self._whole_invoice(object_id)
+                    kind, found = "invoice.paid", (invoice, None) if invoice else None
                 case _:
                     return None
-        return read_event(kind, found, now, retrieved=True, claimed=True) if found else None
+        return read_event(kind, *found, retrieved=True, claimed=True) if found else None
 
     async def _whole_payment(self, sale: SaleReport) -> ProviderReport:
         known = FollowedLinks(set(sale.links))
@@ -162,16 +163,17 @@ class StripeLookup:
             return attrs.evolve(sale, links=frozenset(known.links), is_complete=True)
         ordered: SaleReport | None = None
         if sessions:
-            ordered = _named_by(sale, "checkout.session.completed", await self._session(sessions[0]))
+            found = await self._session(sessions[0])
+            ordered = _named_by(sale, "checkout.session.completed", found[0] if found else {})
         elif invoices and sale.attribution.confirmed:
             ordered = _named_by(sale, "invoice.paid", await self._whole_invoice(invoices[0]))
         if ordered is None:
             return only_pays(sale, frozenset(known.links))
         return attrs.evolve(ordered, links=ordered.links | known.links)
 
-    async def _session(self, session_id: str) -> Mapping[str, Any]:
+    async def _session(self, session_id: str) -> tuple[Mapping[str, Any], datetime] | None:
         shown = {"expand": ["payment_intent.latest_charge"]}
-        return await self._retrieve(self._v1.checkout.sessions.retrieve_async, session_id, shown)
+        return await dated(self._v1.checkout.sessions.retrieve_async, session_id, shown)
 
     async def _items(self, session_id: str) -> tuple[SaleItem, ...]:
         """Return the items of a session; empty if Stripe has no such session."""

@@ -1,4 +1,7 @@
-"""Processes whose clocks differ: what is over is decided by one clock, the ledger's or, of rate limits, Redis'."""
+"""Processes whose clocks differ: what is over is decided by one clock, the ledger's or, of rate limits, Redis'.
+
+What was looked up at Stripe is dated by Stripe's clock, as its events are.
+"""
 
 import asyncio
 import contextlib
@@ -25,8 +28,11 @@ from entrypoints.http.app import create_app
 from entrypoints.services import Services
 from entrypoints.settings.reader import read_settings
 from features.billing.payloads import START, StripePrice, invoice, line
-from features.harness.deployment import Deployment, bearer
+from features.harness.deployment import PACK, Deployment, bearer
+from features.harness.faketime import skewed
 from features.harness.service import SERVICE_KEY
+from features.real_parts import sign_up
+from simulators.stripe.objects import Object
 
 AHEAD, BEHIND = timedelta(seconds=60), timedelta(seconds=-60)
 HOUR = timedelta(hours=1)
@@ -237,3 +243,96 @@ async def test_a_free_period_lasts_as_long_as_it_does(
         shown = {"x-user-id": ada.user, "x-gateway-secret": GATEWAY_SECRET, "Idempotency-Key": uuid.uuid4().hex}
         started = await http.post("/checkout/sessions", json={"plan": "free"}, headers=shown)
     assert answer == (started.status_code, started.json().get("type")), started.text
+
+
+def elsewhere(deployment: Deployment, http: httpx.Client, user: str) -> tuple[str, list[Object]]:
+    """A subscription whose metadata only its session has, and its events: its invoice has to be looked up."""
+    stripe, before = deployment.stripe, len(deployment.stripe.events)
+    session = deployment.paid(http, user, "monthly")["data"]["object"]
+    stripe.account.kept("subscription", session["subscription"])["metadata"] = {}
+    stripe.account.kept("invoice", session["invoice"])["_subscription_metadata"] = {}
+    made = stripe.events[before:]
+    for event in made:
+        about = event["data"]["object"]
+        if about["object"] == "subscription":
+            about["metadata"] = {}
+        if about["object"] == "invoice":
+            about["parent"]["subscription_details"]["metadata"] = {}
+            for line in about["lines"]["data"]:
+                line["metadata"] = {}
+    return str(session["subscription"]), made
+
+
+def named(events: list[Object], kind: str) -> Object:
+    return next(event for event in events if event["type"] == kind)
+
+
+async def status_of(ada: Ada, subscription: str) -> str | None:
+    found: str | None = await ada.sql("select status from public.subscriptions where id = $1", subscription)
+    return found
+
+
+def test_the_end_of_a_subscription_is_not_undone_by_a_look_up_that_was_ahead(
+    deployment: Deployment, database_url: str
+) -> None:
+    """What a process that is ahead looks up is not newer than what Stripe reports afterwards."""
+    settings, ada = {"SUPABASE_DB_URL": database_url}, Ada(database_url)
+    ada.user = UserId(asyncio.run(sign_up(database_url)))
+    with deployment.serve(**settings, **skewed(60)) as http:
+        subscription, events = elsewhere(deployment, http, ada.user)
+        assert 200 == deployment.deliver(http, named(events, "invoice.paid"))
+        assert "active" == asyncio.run(status_of(ada, subscription)), "it was looked up"
+        ended = deployment.stripe.account.billing.cancel(subscription)
+        assert 200 == deployment.deliver(http, named(ended, "customer.subscription.deleted"))
+        assert "canceled" == asyncio.run(status_of(ada, subscription))
+
+
+def disputed(deployment: Deployment, http: httpx.Client, user: str) -> tuple[str, Object]:
+    """A dispute about a pack that the user bought, and the first of its events, which is not delivered yet."""
+    paid = deployment.paid(http, user)
+    assert 200 == deployment.deliver(http, paid)
+    opened = deployment.stripe.account.reversals.dispute(paid["data"]["object"]["payment_intent"])[0]
+    return str(opened["data"]["object"]["id"]), opened
+
+
+def reconciled(deployment: Deployment, found: str, **settings: str) -> None:
+    """A reconciliation finds a dispute that is missing."""
+    code, said = deployment.command("reconcile", "--since", "1d", **settings)
+    assert (0, True) == (code, found in said), said
+
+
+def test_a_dispute_that_was_found_by_a_clock_ahead_is_won_by_a_later_event(
+    deployment: Deployment, database_url: str
+) -> None:
+    """Its credits are taken when it is found, and come back when it is won."""
+    settings, ada = {"SUPABASE_DB_URL": database_url}, Ada(database_url)
+    ada.user = UserId(asyncio.run(sign_up(database_url)))
+    with deployment.serve(**settings) as http:
+        dispute, _ = disputed(deployment, http, ada.user)
+        reconciled(deployment, dispute, **settings, **skewed(60))
+        assert (0, 0) == asyncio.run(ada.balance())
+        closed = deployment.stripe.account.reversals.close_dispute(dispute, "won")[0]
+        assert 200 == deployment.deliver(http, closed)
+        assert (PACK, 0) == asyncio.run(ada.balance())
+    assert 0 == deployment.command("check", **settings)[0]
+
+
+def test_a_dispute_that_is_found_by_a_clock_behind_is_newer_than_its_event(
+    deployment: Deployment, database_url: str
+) -> None:
+    """An event of 30 seconds ago says less than the object itself, whose later events Stripe does not list."""
+    settings, ada = {"SUPABASE_DB_URL": database_url}, Ada(database_url)
+    ada.user = UserId(asyncio.run(sign_up(database_url)))
+    with deployment.serve(**settings) as http:
+        account = deployment.stripe.account
+        account.set_clock(account.now() - 30)
+        dispute, event = disputed(deployment, http, ada.user)
+        assert 200 == deployment.deliver(http, event)
+        assert (0, 0) == asyncio.run(ada.balance())
+        listed = len(account.events)
+        account.reversals.close_dispute(dispute, "lost")
+        del account.events[listed:]
+        reconciled(deployment, dispute, **settings, **skewed(-60))
+        kept = asyncio.run(ada.sql("select facts::text from public.purchases"))
+        assert (True, False) == ('"lost"' in kept, '"needs_response"' in kept), kept
+    assert 0 == deployment.command("check", **settings)[0]

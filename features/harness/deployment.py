@@ -16,9 +16,13 @@ from adapters.redis.embedded import EmbeddedRedis
 from features.harness.service import OPERATOR_KEY, SERVICE_KEY
 from simulators.stack.postgrest import free_port
 from simulators.stack.stack import serving, wait_until_ready
+from simulators.stripe.objects import Object
 from simulators.stripe.stand_in import StripeStandIn
 
 WEBHOOK_SECRET = "whsec_of_the_deployment"
+GATEWAY_SECRET = "gateway-secret-of-the-deployment"
+PACK = 50
+"""The credits of a pack of the plan `starter`."""
 
 
 @attrs.frozen(kw_only=True)
@@ -27,6 +31,7 @@ class Deployment:
 
     environment: dict[str, str]
     folder: Path
+    stripe: StripeStandIn
 
     @contextlib.contextmanager
     def serve(self, **settings: str) -> Iterator[httpx.Client]:
@@ -49,6 +54,23 @@ class Deployment:
         )
         assert "Traceback" not in done.stderr, done.stderr
         return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+    def paid(self, http: httpx.Client, user: str, plan: str = "starter") -> Object:
+        """The event of a checkout that a user paid at Stripe, which is not delivered yet."""
+        headers = {"x-user-id": user, "x-gateway-secret": GATEWAY_SECRET, "Idempotency-Key": uuid.uuid4().hex}
+        opened = http.post("/checkout/sessions", json={"plan": plan}, headers=headers)
+        assert 201 == opened.status_code, opened.text
+        return self.stripe.pay(opened.json()["id"])
+
+    def deliver(self, http: httpx.Client, event: Object) -> int:
+        """Deliver an event to one process as Stripe does; the status that it answers."""
+        self.stripe.webhook_url = f"{str(http.base_url).rstrip('/')}/webhooks/stripe"
+        (delivery,) = self.stripe.deliver(event)
+        return delivery.status
+
+    def buy(self, http: httpx.Client, user: str) -> None:
+        """Sell a user a pack, which is on the account then."""
+        assert 200 == self.deliver(http, self.paid(http, user))
 
     def assert_all_agrees(self, http: httpx.Client, credits_: dict[str, int], **settings: str) -> None:
         """Assert that each account has what its answers sum up to, and that neither check finds anything."""
@@ -95,6 +117,8 @@ def deployment(new_server_folder: Callable[[], Path]) -> Iterator[Deployment]:
                 "REDIS_URL": redis.start(),
                 "CREDENCE_SERVICE_KEY": SERVICE_KEY,
                 "CREDENCE_OPERATOR_KEY": OPERATOR_KEY,
+                "CREDENCE_GATEWAY_SECRET": GATEWAY_SECRET,
             },
+            stripe=stripe,
         )
     redis.stop()
