@@ -48,11 +48,11 @@ if type(kept) == 'string' then
 end
 return redis.pcall('set', KEYS[1], ARGV[1])
 """
-# A revision without a balance says what was missed: nothing is read of it, and nothing older is stored over it.
-_MISS = "redis.call('del', KEYS[1]) return redis.call('set', KEYS[1], '///' .. ARGV[1])"
 _STORE_SHA = hashlib.sha1(_STORE.encode(), usedforsecurity=False).hexdigest()
 _LINE = re.compile(r"(-[0-9]{1,18}|[0-9]{1,19})/([0-9]{1,19})/([0-9]{1,15})/([0-9]{1,15})")
 """Balance, held, version and revision."""
+_MISSED = "///{}"
+"""A revision without a balance says what was missed: nothing is read of it, and nothing older is stored over it."""
 
 
 class RedisQuotaCache:
@@ -191,10 +191,11 @@ class RedisQuotaCache:
                 _raise_first(await ask([("DEL", key) for key in keys]) if keys else ())
             self._unwritten.clear()
         missed = dict(self._unwritten)
+        # SET replaces what is there, whatever its type, and a full Redis refuses it.
         commands: list[tuple[str | int, ...]] = [
             ("DEL", await self._key(user_id))
             if revision == _FORGOTTEN
-            else ("EVAL", _MISS, 1, await self._key(user_id), revision)
+            else ("SET", await self._key(user_id), _MISSED.format(revision))
             for user_id, revision in missed.items()
         ]
         for start in range(0, len(commands), SCANNED_KEYS):

@@ -29,6 +29,9 @@ from features.harness.redis_relay import Relay, redis_relay
 from features.harness.redis_servers import REDISES, NewRedis, cluster_of_two, command_of, raw, until
 
 BUDGET = 0.1
+MISSED = 5_000
+ROOM = 400_000
+"""In bytes: for fewer lines than that."""
 
 
 @attrs.frozen
@@ -275,6 +278,32 @@ async def test_a_full_redis_takes_no_line(own_redis: str) -> None:
         assert await world.quotas.find(old.user_id) is None
         # The revision that was missed.
         assert "///2" == command_of(own_redis, "GET", f"{LEDGER}:{old.user_id}")
+
+
+async def test_what_was_missed_does_not_grow_a_full_redis(own_redis: str) -> None:
+    """One that has room for a few lines takes a few of many, and is full; with more room it gets them all."""
+    async with process(own_redis, budget=60.0) as world:
+        many = [account(7) for _ in range(MISSED)]
+        command_of(own_redis, "RPUSH", f"{LEDGER}:credits:{many[0].user_id}", "of another type")
+        command_of(own_redis, "CONFIG", "SET", "maxmemory", "1")
+        with pytest.raises(CacheUnavailable, match="full"):
+            await world.quotas.store_many(many)
+        memory = command_of(own_redis, "INFO", "memory")
+        assert isinstance(memory, dict)
+        command_of(own_redis, "CONFIG", "SET", "maxmemory", memory["used_memory"] + ROOM)
+        await world.probe()
+        assert 1 < len(missed(own_redis)) < MISSED
+        assert [True] == [said and "full" in said for said in world.said]
+        command_of(own_redis, "CONFIG", "SET", "maxmemory", "0")
+        await world.probe()
+        assert ([None], MISSED) == (world.said[1:], len(missed(own_redis)))
+        assert "///7" == command_of(own_redis, "GET", f"{LEDGER}:credits:{many[0].user_id}")
+
+
+def missed(url: str) -> list[str]:
+    keys = command_of(url, "KEYS", f"{LEDGER}:credits:*")
+    assert isinstance(keys, list)
+    return keys
 
 
 async def test_more_lines_than_are_kept_in_mind_are_all_removed(
