@@ -148,6 +148,16 @@ async def test_a_subscription_reports_whose_it_is(stripe: StripeStandIn) -> None
         assert await StripeLookup(connection).subscription("sub_nobody") is None
 
 
+async def test_what_is_looked_up_is_older_than_what_happens_in_the_same_second(stripe: StripeStandIn) -> None:
+    """Stripe dates by whole seconds: an event that follows at once must not lose to what it replaces."""
+    async with asking(stripe) as connection:
+        session = await buy(stripe, connection, MONTHLY)
+        found = await StripeLookup(connection).subscription(session["subscription"])
+        event = stripe.account.billing.cancel(session["subscription"])[0]
+        assert found is not None
+        assert found.occurred_at.timestamp() < event["created"]
+
+
 async def test_a_subscription_is_ours_by_its_session_too(stripe: StripeStandIn) -> None:
     """A session that was made elsewhere keeps its metadata to itself; its invoices are ours all the same."""
     async with asking(stripe) as connection:
