@@ -96,6 +96,16 @@ async def execute(url: str, *statements: str) -> None:
         await connection.close()
 
 
+async def fetched(url: str, query: str) -> object:
+    """Return the first value that a query gives."""
+    connection = await asyncpg.connect(url)
+    try:
+        value: object = await connection.fetchval(query)
+        return value
+    finally:
+        await connection.close()
+
+
 async def sign_up(url: str) -> str:
     """Sign a user up, and return the id."""
     connection = await asyncpg.connect(url)

@@ -158,7 +158,8 @@ def test_a_hold_lasts_as_long_as_it_was_given(deployment: Deployment, database_u
 
     asyncio.run(run())
     with deployment.serve(**settings) as http:
-        deployment.assert_all_agrees(http, {ada.user: 68}, **settings)
+        deployment.buy(http, ada.user)
+        deployment.assert_all_agrees(http, {ada.user: 68 + PACK}, **settings)
 
 
 @pytest.mark.parametrize("skew", [AHEAD, BEHIND], ids=["ahead", "behind"])

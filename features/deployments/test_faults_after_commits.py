@@ -3,7 +3,6 @@
 import contextlib
 import json
 import time
-import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
@@ -13,16 +12,11 @@ import pytest
 from entrypoints.composition import stores, wiring
 from entrypoints.http.app import create_app
 from entrypoints.settings.reader import read_settings
-from features.harness.deployment import Deployment, bearer
+from features.harness.deployment import GATEWAY_SECRET, PACK, WEBHOOK_SECRET, Deployment, bearer
 from features.harness.service import OPERATOR_KEY
-from features.http.signed_events import paid_session
 from features.real_parts import Supabase, running_supabase
+from simulators.stripe.objects import Object
 from simulators.stripe.signatures import sign_webhook
-from simulators.stripe.stand_in import StripeStandIn
-
-GATEWAY_SECRET = "gateway-secret-of-the-faults"
-WEBHOOK_SECRET = "whsec_of_the_faults"
-PACK = 50
 
 LOSE_A_PRIVILEGE_WITH_THE_NEXT_ENTRY = """
 create function public.lose_a_privilege() returns trigger language plpgsql as $$
@@ -44,20 +38,18 @@ def project(database_url: str) -> Iterator[Supabase]:
         yield opened
 
 
+def settings_of(project: Supabase) -> dict[str, str]:
+    return {
+        "SUPABASE_URL": project.url,
+        "SUPABASE_SERVICE_ROLE_KEY": project.service_key,
+        "CREDENCE_WORKER": "false",
+    }
+
+
 @contextlib.asynccontextmanager
-async def served(deployment: Deployment, project: Supabase, stripe_url: str) -> AsyncIterator[httpx.AsyncClient]:
+async def served(deployment: Deployment, project: Supabase) -> AsyncIterator[httpx.AsyncClient]:
     """What asks a process without a worker, over Supabase's API."""
-    settings = read_settings(
-        {
-            **deployment.environment,
-            "STRIPE_API_BASE": stripe_url,
-            "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
-            "SUPABASE_URL": project.url,
-            "SUPABASE_SERVICE_ROLE_KEY": project.service_key,
-            "CREDENCE_GATEWAY_SECRET": GATEWAY_SECRET,
-            "CREDENCE_WORKER": "false",
-        }
-    )
+    settings = read_settings({**deployment.environment, **settings_of(project)})
     storage = stores.Storage(postgres_url=None, redis_url=str(settings.redis_url))
     app = create_app(wiring.services(settings, storage), settings)
     async with app.lifespan(), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://it") as http:
@@ -83,17 +75,19 @@ async def test_a_return_page_that_added_credits_does_not_say_that_nothing_was_ch
     owner = await asyncpg.connect(project.database_url)
     ada = str(await owner.fetchval("insert into auth.users default values returning id"))
     shown = {"x-user-id": ada, "x-gateway-secret": GATEWAY_SECRET}
-    with StripeStandIn() as stripe:
-        async with served(deployment, project, stripe.url) as http:
-            opened = await http.post("/checkout/sessions", json={"plan": "starter"}, headers=shown)
-            assert 201 == opened.status_code, opened.text
-            stripe.pay(opened.json()["id"])
-            await owner.execute(LOSE_A_PRIVILEGE_WITH_THE_NEXT_ENTRY)
-            is_doubtful(await http.get(f"/checkout/sessions/{opened.json()['id']}", headers=shown))
-            assert [PACK] == await balances(owner)
-            await owner.execute("grant execute on function public.account_read(uuid) to service_role")
-            again = await http.get(f"/checkout/sessions/{opened.json()['id']}", headers=shown)
+    async with served(deployment, project) as http:
+        opened = await http.post("/checkout/sessions", json={"plan": "starter"}, headers=shown)
+        assert 201 == opened.status_code, opened.text
+        event = deployment.stripe.pay(opened.json()["id"])
+        await owner.execute(LOSE_A_PRIVILEGE_WITH_THE_NEXT_ENTRY)
+        is_doubtful(await http.get(f"/checkout/sessions/{opened.json()['id']}", headers=shown))
+        assert [PACK] == await balances(owner)
+        await mend(owner)
+        again = await http.get(f"/checkout/sessions/{opened.json()['id']}", headers=shown)
+        assert 200 == (await delivered(http, json.dumps(event).encode())).status_code
     assert ("credited", PACK, PACK) == tuple(again.json()[name] for name in ("status", "credits", "balance"))
+    assert [PACK] == await balances(owner)
+    agrees(deployment, project)
     await owner.close()
 
 
@@ -102,34 +96,44 @@ async def test_a_retry_that_decided_one_event_does_not_say_that_nothing_was_chan
 ) -> None:
     """Of two parked sales the first is credited, and the ledger fails at the second."""
     owner = await asyncpg.connect(project.database_url)
-    users = [str(uuid.uuid4()) for _ in range(2)]
-    with StripeStandIn() as stripe:
-        async with served(deployment, project, stripe.url) as http:
-            for user_id in users:
-                body = delivered_sale(user_id)
-                headers = {"Stripe-Signature": sign_webhook(body, WEBHOOK_SECRET, int(time.time()))}
-                delivered = await http.post("/webhooks/stripe", content=body, headers=headers)
-                assert (200, "parked") == (delivered.status_code, delivered.json()["status"])
-                await owner.execute("insert into auth.users (id) values ($1::uuid)", user_id)
-            await owner.execute(LOSE_A_PRIVILEGE_WITH_THE_NEXT_ENTRY)
-            is_doubtful(await http.post("/ops/parked/retry", headers=bearer(OPERATOR_KEY)))
-            assert [0, PACK] == await balances(owner)
-            await owner.execute("drop trigger lose_a_privilege on public.credit_transactions")
-            await owner.execute("grant execute on function public.account_read(uuid) to service_role")
-            again = await http.post("/ops/parked/retry", headers=bearer(OPERATOR_KEY))
+    async with served(deployment, project) as http:
+        for event in [await paid_by_nobody(deployment, http, owner) for _ in range(2)]:
+            answer = await delivered(http, json.dumps(event).encode())
+            assert (200, "parked") == (answer.status_code, answer.json()["status"])
+            user_id = event["data"]["object"]["metadata"]["userId"]
+            await owner.execute("insert into auth.users (id) values ($1::uuid)", user_id)
+        await owner.execute(LOSE_A_PRIVILEGE_WITH_THE_NEXT_ENTRY)
+        is_doubtful(await http.post("/ops/parked/retry", headers=bearer(OPERATOR_KEY)))
+        assert [0, PACK] == await balances(owner)
+        await mend(owner)
+        again = await http.post("/ops/parked/retry", headers=bearer(OPERATOR_KEY))
     assert 200 == again.status_code
     assert [PACK, PACK] == await balances(owner)
+    agrees(deployment, project)
     await owner.close()
 
 
-def delivered_sale(user_id: str) -> bytes:
-    """The event of a session that a user paid, as Stripe delivers it."""
-    event = {
-        "id": f"evt_{uuid.uuid4().hex}",
-        "object": "event",
-        "type": "checkout.session.completed",
-        "created": int(time.time()),
-        "livemode": False,
-        "data": {"object": paid_session(metadata={"userId": user_id, "plan": "starter"})},
-    }
-    return json.dumps(event).encode()
+async def mend(owner: asyncpg.Connection) -> None:
+    await owner.execute("drop trigger lose_a_privilege on public.credit_transactions")
+    await owner.execute("grant execute on function public.account_read(uuid) to service_role")
+
+
+async def paid_by_nobody(deployment: Deployment, http: httpx.AsyncClient, owner: asyncpg.Connection) -> Object:
+    """The event of a pack of a user who is not there any more when it comes."""
+    user_id = str(await owner.fetchval("insert into auth.users default values returning id"))
+    shown = {"x-user-id": user_id, "x-gateway-secret": GATEWAY_SECRET}
+    opened = await http.post("/checkout/sessions", json={"plan": "starter"}, headers=shown)
+    assert 201 == opened.status_code, opened.text
+    await owner.execute("delete from auth.users where id = $1::uuid", user_id)
+    return deployment.stripe.pay(opened.json()["id"])
+
+
+async def delivered(http: httpx.AsyncClient, body: bytes) -> httpx.Response:
+    """What is answered to an event, as Stripe delivers it."""
+    headers = {"Stripe-Signature": sign_webhook(body, WEBHOOK_SECRET, int(time.time()))}
+    return await http.post("/webhooks/stripe", content=body, headers=headers)
+
+
+def agrees(deployment: Deployment, project: Supabase) -> None:
+    """The ledger agrees with itself, with Redis and with what was paid at Stripe."""
+    deployment.assert_checks_find_nothing(**settings_of(project))

@@ -27,6 +27,7 @@ class SupabaseGateway:
         self._idle: list[http.client.HTTPConnection] = []
         self._lock = threading.Lock()
         self._is_down = False
+        self._page: Response | None = None
         self._jwks = {"keys": []} if jwks is None else dict(jwks)
         self._answers_to_lose = 0
         self._requests_to_drop = 0
@@ -55,9 +56,15 @@ class SupabaseGateway:
         with self._lock:
             self._is_down = True
 
+    def show(self, page: Response) -> None:
+        """Answer everything with a page from now on, as where another server has taken its place."""
+        with self._lock:
+            self._page = page
+
     def up(self) -> None:
         """Work again, with no fault left."""
         with self._lock:
+            self._page = None
             self._is_down, self._answers_to_lose, self._requests_to_drop = False, 0, 0
 
     def lose_answers(self, count: int = 1) -> None:
@@ -73,6 +80,8 @@ class SupabaseGateway:
     def _answer(self, request: Request) -> Response:
         if self._drops_this():
             raise HangUp
+        if self._page is not None:
+            return self._page
         if self._is_down:
             return _refusal(503, "Service Unavailable")
         if request.path == "/auth/v1/.well-known/jwks.json" and request.method in ("GET", "HEAD"):
