@@ -7,7 +7,7 @@ from rich.progress import Progress
 
 from domain.upkeep.diagnosis import Verdict
 from domain.values.accounts import Account, UserId
-from entrypoints.cli.running import UserIdParameter, report_errors_plainly, run_with_services
+from entrypoints.cli.running import UserIdParameter, report_errors_plainly, run_change, run_with_services
 from entrypoints.cli.tables import print_json, print_table
 from entrypoints.services import Services
 
@@ -52,7 +52,7 @@ def sync(user: UserId | None, *, everyone: bool) -> None:
     if everyone is (user is not None):
         raise click.UsageError("Give a USER or --all.")
     if user is not None:
-        account = run_with_services(lambda services: services.auditor.sync(user))
+        account = run_change(lambda services: services.auditor.sync(user))
         if account is None:
             raise click.ClickException(f"User {user} is not in public.users; their cache entry, if any, was removed.")
         click.echo(f"{user}: balance {account.balance}, held {account.held}, version {account.version}.")

@@ -12,7 +12,7 @@ from domain.usecases.recorded import Recorded
 from domain.usecases.retry_inbox import WAITING, Retried
 from domain.values.accounts import UserId
 from domain.values.plans import PlanId
-from entrypoints.cli.running import UserIdParameter, report_errors_plainly, run_with_services
+from entrypoints.cli.running import UserIdParameter, report_errors_plainly, run_change, run_with_services
 from entrypoints.cli.tables import plain, print_json, print_table
 from entrypoints.hints import hint_for
 from entrypoints.services import Services
@@ -70,7 +70,7 @@ def claim(event: str, user: UserId, plan: str | None, *, accept_price: bool) -> 
     intent (pi_...) or invoice (in_...), or of one of its events.
     """
     confirmation = Confirmation(user_id=user, plan_id=PlanId(plan) if plan else None, accepts_price=accept_price)
-    recorded = run_with_services(lambda services: services.inbox_retrier.claim(event, confirmation))
+    recorded = run_change(lambda services: services.inbox_retrier.claim(event, confirmation))
     _say(event, recorded)
 
 
@@ -79,7 +79,7 @@ def claim(event: str, user: UserId, plan: str | None, *, accept_price: bool) -> 
 @report_errors_plainly
 def replay(event: str) -> None:
     """Process EVENT again. If it never arrived, it is fetched from Stripe. Safe to repeat."""
-    _say(event, run_with_services(lambda services: services.inbox_retrier.replay(event)))
+    _say(event, run_change(lambda services: services.inbox_retrier.replay(event)))
 
 
 @click.command()
@@ -89,13 +89,9 @@ def replay(event: str) -> None:
 def outbox(retry: int | None, *, as_json: bool) -> None:
     """List the messages whose delivery failed, and why."""
 
-    async def work(services: Services) -> tuple[bool, tuple[FailedMessage, ...]]:
-        found = retry is None or await services.outbox.retry(retry)
-        return found, await services.outbox.failures(MAX_LISTED)
-
-    found, failures = run_with_services(work)
-    if not found:
+    if retry is not None and not run_change(lambda services: services.outbox.retry(retry)):
         raise click.ClickException(f"No failed message has the id {retry}.")
+    failures = run_with_services(lambda services: services.outbox.failures(MAX_LISTED))
     if as_json:
         print_json({"failures": failures})
     elif not failures:

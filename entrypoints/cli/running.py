@@ -86,16 +86,19 @@ def run_with_services(work: Callable[[Services], Awaitable[R]]) -> R:
         return asyncio.run(run(storage))
 
 
-def run_change(work: Callable[[Services], Awaitable[R]], *, key: str) -> R:
-    """Run an operation that has an idempotency key; if the ledger does not answer, say how to repeat it safely."""
+def run_change(work: Callable[[Services], Awaitable[R]], *, key: str | None = None) -> R:
+    """Run an operation that may be repeated, with its idempotency key if it has one.
+
+    If the ledger does not answer, say that nothing was changed, where that is certain, or else how to repeat it.
+    """
     try:
         return run_with_services(work)
     except LedgerUntouched as untouched:
         raise click.ClickException(f"Nothing was changed: {untouched.cause}.") from untouched
     except LedgerUnavailable as away:
+        again = f"rerun the command with --key {key}" if key else "rerun the command"
         raise click.ClickException(
-            f"The ledger did not answer: {away.cause}. The change may have been written; "
-            f"rerun the command with --key {key}: it takes effect once."
+            f"The ledger did not answer: {away.cause}. The change may have been written; {again}: it takes effect once."
         ) from away
 
 
