@@ -1,7 +1,10 @@
 """`credence migrate` behind a real PgBouncer, where locks and statements of sessions are anybody's."""
 
 import asyncio
+import os
+import signal
 import uuid
+from pathlib import Path
 from types import NoneType
 
 import asyncpg
@@ -82,6 +85,40 @@ async def test_a_migration_that_loses_its_connection_says_so(project: str, poole
         await holder.close()
     async with connected(url) as connection:
         assert ALL == [*await migrations.apply(connection)]
+
+
+async def test_a_server_that_falls_silent_is_given_up(project: str) -> None:
+    """After its transaction has begun: neither a lock's own limit nor a rollback is ever answered."""
+    holder = await asyncpg.connect(project)
+    waits = "select pid from pg_locks where locktype = 'advisory' and not granted"
+    silent = None
+    try:
+        await holder.execute("select pg_advisory_lock(7266335410)")
+        async with connected(project) as connection:
+            waiting = asyncio.ensure_future(migrations.apply(connection, lock_seconds=5))
+            while silent is None:
+                silent = await holder.fetchval(waits)
+            os.kill(silent, signal.SIGSTOP)
+            with pytest.raises(migrations.MigrationFailed, match=r"did not start it within 10 seconds"):
+                await waiting
+    finally:
+        if silent is not None:
+            os.kill(silent, signal.SIGCONT)
+        await holder.close()
+    async with connected(project) as connection:
+        assert ALL == [*await migrations.apply(connection)]
+
+
+async def test_a_migration_without_end_is_given_up(project: str, tmp_path: Path) -> None:
+    """With words for what to do; those before it stay."""
+    for number, query in ((1, "select 1"), (2, "select pg_sleep(3600)")):
+        (tmp_path / f"{number}_step.sql").write_text(query)
+    async with connected(project) as connection:
+        with pytest.raises(migrations.MigrationFailed, match=r"2_step failed: .*statement timeout; run the command"):
+            await migrations.apply(connection, tmp_path, seconds=1)
+    async with connected(project) as connection:
+        applied = "select array_agg(version) from supabase_migrations.schema_migrations"
+        assert ["1"] == await connection.fetchval(applied)
 
 
 @pytest.mark.parametrize(
