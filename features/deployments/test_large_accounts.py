@@ -6,9 +6,11 @@ import csv
 import json
 import subprocess
 import sys
+import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -193,6 +195,32 @@ def test_others_are_answered_while_a_statement_is_sent(served: Served) -> None:
     rows = [*csv.DictReader(text.splitlines())]
     assert [str(version) for version in range(ENTRIES, 0, -1)] == [row["version"] for row in rows]
     assert GIFTS * GIFT_CREDITS - (ENTRIES - GIFTS) == sum(int(row["amount"]) for row in rows)
+
+
+def test_others_are_answered_while_an_explanation_is_read(served: Served) -> None:
+    """However one goes through all of a large account, page after page, others are served between any two of them."""
+    walked, answered = 0, 0
+    done = threading.Event()
+
+    def ask() -> None:
+        nonlocal answered
+        with httpx.Client(base_url=served.http.base_url, timeout=60) as http:
+            headers = {"Authorization": f"Bearer {token(served.light)}"}
+            while not done.is_set():
+                for path in ("/quota", f"/accounts/{served.light}/explanation"):
+                    assert 200 == http.get(path, headers=headers).status_code
+                answered += 1
+
+    with ThreadPoolExecutor(1) as threads:
+        other = threads.submit(ask)
+        try:
+            for _ in pages(served, limit=200):
+                walked += 1
+        finally:
+            done.set()
+        other.result()
+    assert ENTRIES / 200 <= walked
+    assert answered >= walked / 4
 
 
 def test_a_statement_by_kind_is_whole_too(served: Served) -> None:
