@@ -17,7 +17,7 @@ from features.bench.accounts import add_accounts
 from features.bench.changes import MINIMAL_SCHEMA, ROWS_SCHEMA
 from features.bench.cpu import lone_commits, per_request
 from features.bench.figures import Figure, plot, print_table
-from features.bench.growth import kept_bytes, large_account, many_accounts
+from features.bench.growth import kept_bytes, large_account, many_accounts, parked_events
 from features.bench.mechanisms import measuring
 from features.bench.servers import Servers, execute, running
 
@@ -56,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
             servers, sizes=(ACCOUNTS, *(QUICK_SIZES if asked.quick else SIZES)), seconds=seconds
         ),
         "large": lambda servers: large_account.measure(servers, entries=5_000 if asked.quick else 100_000),
+        "parked": lambda servers: parked_events.measure(servers, events=5_000 if asked.quick else 100_000),
         "mechanisms": lambda servers: measuring.measure(servers, accounts=ACCOUNTS, pace=pace, rounds=rounds),
         "served": lambda servers: measuring.measure_served(servers, accounts=ACCOUNTS, pace=pace, rounds=rounds),
     }

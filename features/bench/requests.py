@@ -45,7 +45,7 @@ def spends(accounts: int | range) -> Callable[[], bytes]:
 def webhooks(accounts: int | range) -> Callable[[], bytes]:
     """Deliveries of sessions that were paid, each of a purchase of its own, signed."""
     of, run, numbers = _numbers(accounts), uuid.uuid4().hex[:12], itertools.count()
-    template = json.dumps(_event())
+    template = paid_session()
 
     def request() -> bytes:
         name, user, now = f"{run}{next(numbers)}", user_id(random.choice(of)), int(time.time())
@@ -63,7 +63,8 @@ def _numbers(accounts: int | range) -> range:
     return accounts if isinstance(accounts, range) else range(accounts)
 
 
-def _event() -> dict[str, object]:
+def paid_session() -> str:
+    """The event of a session that was paid, with NAME and USER in their places."""
     metadata = {"userId": "USER", "userEmail": "a@example.com", "plan": "starter"}
     session = {
         "id": "cs_test_NAME",
@@ -84,7 +85,7 @@ def _event() -> dict[str, object]:
         "url": None,
         **{f"unused_field_{number}": None for number in range(40)},
     }
-    return {
+    event = {
         "id": "evt_NAME",
         "object": "event",
         "api_version": "2026-10-28.dahlia",
@@ -95,3 +96,4 @@ def _event() -> dict[str, object]:
         "request": {"id": None, "idempotency_key": None},
         "type": "checkout.session.completed",
     }
+    return json.dumps(event)
