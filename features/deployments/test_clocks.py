@@ -29,7 +29,6 @@ from entrypoints.services import Services
 from entrypoints.settings.reader import read_settings
 from features.billing.payloads import START, StripePrice, invoice, line
 from features.harness.deployment import PACK, Deployment, bearer
-from features.harness.faketime import skewed
 from features.harness.service import SERVICE_KEY
 from features.real_parts import sign_up
 from simulators.stripe.objects import Object
@@ -46,6 +45,21 @@ currency = "usd"
 mode = "subscription"
 interval = "month"
 """
+
+
+class FaketimeMissing(Exception):
+    """Debian's libfaketime is not on this machine; `.ci/run` installs it."""
+
+
+def skewed(seconds: int) -> dict[str, str]:
+    """The environment of a process whose clock, for all that is in it, is so many seconds ahead, or behind.
+
+    How long it waits is not skewed.
+    """
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+    if not found:
+        raise FaketimeMissing("install Debian's package faketime, as .ci/run does")
+    return {"LD_PRELOAD": str(found[0]), "FAKETIME": f"{seconds:+}", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 
 class SkewedClock(SystemClock):
