@@ -373,9 +373,9 @@ begin
             entry.balance_after := entry.balance_before + entry.amount;
             entry.metadata := coalesce(entry.metadata, '{}');
             entry.created_at := clock_timestamp();
-            if entry.description is not null or entry.metadata <> '{}' then
-                entry.details_salt := uuid_send(gen_random_uuid());
-            end if;
+            entry.details_digest := null;
+            entry.details_salt := case
+                when entry.description is not null or entry.metadata <> '{}' then uuid_send(gen_random_uuid()) end;
             entry.hash := public.credence_entry_hash(hashes[place], public.credence_entry_digest(entry));
             entry.xid := this_xid;
             entry_draws := null;

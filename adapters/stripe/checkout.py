@@ -1,13 +1,12 @@
 """Stripe Checkout: hosted sessions whose metadata says who buys what, so that webhooks need no state on our side."""
 
-import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 import stripe
 
-from adapters.stripe.connection import StripeConnection, dated, plain, read_at, translated
+from adapters.stripe.connection import StripeConnection, dated, plain, translated
 from adapters.stripe.events import read_event
 from adapters.stripe.objects.fields import EMAIL_KEY, PLAN_KEY, SESSION_KEY, TERMS_KEY, USER_ID_KEY, terms_text
 from domain.payments.purchases import Link
@@ -31,7 +30,7 @@ class StripeCheckouts:
         :raises PaymentsUnavailable: if Stripe cannot be reached, or rejects the request.
         :raises CheckoutDiffers: if the key was used with different parameters, such as another email.
         """
-        parameters, began = _parameters(request), time.monotonic()
+        parameters = _parameters(request)
         with translated():
             try:
                 answer = await self._client.v1.checkout.sessions.create_async(
@@ -39,7 +38,7 @@ class StripeCheckouts:
                 )
             except stripe.IdempotencyError as error:
                 raise CheckoutDiffers from error
-            return _checkout(plain(answer), read_at(answer, time.monotonic() - began))
+            return _checkout(plain(answer))
 
     async def retrieve(self, session_id: str) -> Checkout | None:
         """Return the session, or None if there is none with that id.
@@ -81,7 +80,7 @@ def _parameters(request: CheckoutRequest) -> "SessionCreateParams":
     return cast("SessionCreateParams", parameters)
 
 
-def _checkout(session: dict[str, Any], moment: datetime) -> Checkout:
+def _checkout(session: dict[str, Any], moment: datetime | None = None) -> Checkout:
     session_id, status, url = session.get("id"), session.get("status"), session.get("url")
     if not isinstance(session_id, str) or not isinstance(status, str) or not isinstance(url, str | None):
         raise PaymentsUnavailable("the response is not a checkout session")

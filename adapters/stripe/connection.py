@@ -48,8 +48,9 @@ async def pages(lister: Lister, parameters: Mapping[str, Any]) -> AsyncIterator[
 
     :raises PaymentsUnavailable: if Stripe cannot be reached, or rejects the request.
     """
-    async for item, _ in dated_pages(lister, parameters):
-        yield item
+    async for found, _, _ in _answers(lister, parameters):
+        for item in found:
+            yield item
 
 
 async def dated_pages(lister: Lister, parameters: Mapping[str, Any]) -> AsyncIterator[tuple[dict[str, Any], datetime]]:
@@ -57,15 +58,24 @@ async def dated_pages(lister: Lister, parameters: Mapping[str, Any]) -> AsyncIte
 
     :raises PaymentsUnavailable: if Stripe cannot be reached, or rejects the request.
     """
+    async for found, answer, waited in _answers(lister, parameters):
+        moment = read_at(answer, waited)
+        for item in found:
+            yield item, moment
+
+
+async def _answers(
+    lister: Lister, parameters: Mapping[str, Any]
+) -> AsyncIterator[tuple[list[dict[str, Any]], Any, float]]:
+    """Yield the objects of each page of a list, with its answer and for how many seconds that was waited for."""
     cursor: dict[str, str] = {}
     while True:
         began = time.monotonic()
         with translated():
             answer = await lister({"limit": PAGE, **parameters, **cursor})
-            found, moment = [plain(item) for item in answer.data], read_at(answer, time.monotonic() - began)
-        for item in found:
-            yield item, moment
-        if not answer.has_more or not found:
+            found, is_last = [plain(item) for item in answer.data], not answer.has_more
+        yield found, answer, time.monotonic() - began
+        if is_last or not found:
             return
         cursor = {"starting_after": str(found[-1].get("id"))}
 

@@ -45,6 +45,8 @@ from domain.ports.payment_provider import PaymentsUnavailable
 ANSWER_SECONDS = 5
 """The timeout in seconds for all requests of one look-up: Stripe waits for our response meanwhile."""
 
+_PAID_SESSION = {"expand": ["payment_intent.latest_charge"]}
+
 MAX_PRICES = 10_000
 """The number of prices to cache: their amounts and intervals never change at Stripe."""
 
@@ -163,8 +165,8 @@ class StripeLookup:
             return attrs.evolve(sale, links=frozenset(known.links), is_complete=True)
         ordered: SaleReport | None = None
         if sessions:
-            found = await self._session(sessions[0])
-            ordered = _named_by(sale, "checkout.session.completed", found[0] if found else {})
+            session = await self._retrieve(self._v1.checkout.sessions.retrieve_async, sessions[0], _PAID_SESSION)
+            ordered = _named_by(sale, "checkout.session.completed", session)
         elif invoices and sale.attribution.confirmed:
             ordered = _named_by(sale, "invoice.paid", await self._whole_invoice(invoices[0]))
         if ordered is None:
@@ -172,8 +174,7 @@ class StripeLookup:
         return attrs.evolve(ordered, links=ordered.links | known.links)
 
     async def _session(self, session_id: str) -> tuple[Mapping[str, Any], datetime] | None:
-        shown = {"expand": ["payment_intent.latest_charge"]}
-        return await dated(self._v1.checkout.sessions.retrieve_async, session_id, shown)
+        return await dated(self._v1.checkout.sessions.retrieve_async, session_id, _PAID_SESSION)
 
     async def _items(self, session_id: str) -> tuple[SaleItem, ...]:
         """Return the items of a session; empty if Stripe has no such session."""

@@ -117,3 +117,16 @@ async def test_a_details_digest_is_made_of_what_is_there(database_url: str) -> N
         )
         assert [("entry_tampered", 1)] == await books.problems()
         await books.connection.execute("rollback; set session_replication_role = origin")
+
+
+async def test_a_digest_of_details_is_the_ledger_s_own(database_url: str) -> None:
+    """A caller's is left out: an entry that begins with one would look tampered with for ever."""
+    async with in_database(database_url) as books:
+        ada, given = await books.sign_up(), {"details_digest": "\\x00", "details_salt": "\\x00"}
+        for details in ({"description": "Sorry"}, {}):
+            assert "committed" == await books.outcome(entries=[entry(ada, 5, "goodwill", **details, **given)])
+        assert [] == await books.connection.fetch("select * from public.validate_credits_consistency()")
+        rows = await books.connection.fetch(
+            "select length(details_salt) as salt, details_digest from public.credit_transactions order by version"
+        )
+        assert [(16, None), (None, None)] == [tuple(row) for row in rows]

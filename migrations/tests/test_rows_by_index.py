@@ -258,3 +258,35 @@ async def test_no_table_is_read_whole_that_has_grown(
         before = await database.read_whole()
         await act(database)
         assert before == await database.read_whole()
+
+
+LARGE_ACCOUNT = """
+    set local session_replication_role = replica;
+    insert into public.users (id, credits_balance, credits_version) values ($1, 6000, 6000);
+    insert into public.purchases (id, user_id, plan_id, credits, amount, currency, payment_status, facts, revision)
+        select 'pi_' || n, $1, 'starter', 1, 500, 'usd', 'paid', '{}', 1 from generate_series(1, 60) n;
+    insert into public.credit_transactions (
+        user_id, version, amount, balance_before, balance_after, kind, idempotency_key, purchase_id, hash
+    )
+        select $1, n, 1, n - 1, n, 'purchase', 'k' || n, 'pi_' || n / 100, '' from generate_series(1, 6000) n;
+"""
+READ_BY_INDEX = "select idx_tup_fetch from pg_stat_xact_user_tables where relname = 'credit_transactions'"
+
+
+async def test_a_page_of_a_large_account_reads_no_entry_often(database_url: str) -> None:
+    """What is posted of each purchase is summed of its own entries, and the page's entries are read once."""
+    connection, user = await asyncpg.connect(database_url), uuid.uuid4()
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        for statement in LARGE_ACCOUNT.split(";")[:-1]:
+            await connection.execute(statement.replace("$1", f"'{user}'"))
+        for table in ("credit_transactions", "purchases", "credit_grants"):
+            await connection.execute(f"analyze public.{table}")
+        before = await connection.fetchval(READ_BY_INDEX)
+        page = json.loads(await connection.fetchval("select public.account_record($1)", user))
+        assert (200, 60) == (len(page["entries"]), len(page["purchases"]))
+        assert await connection.fetchval(READ_BY_INDEX) - before < 2 * 6000
+    finally:
+        await transaction.rollback()
+        await connection.close()

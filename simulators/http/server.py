@@ -110,7 +110,10 @@ class _Connection(BaseHTTPRequestHandler):
         except HangUp:
             self.close_connection = True
             return
-        self.send_response(response.status)
+        if "Date" in response.headers:
+            self.send_response_only(response.status)
+        else:
+            self.send_response(response.status)
         for name, value in response.headers.items():
             self.send_header(name, value)
         if response.take_over is not None:

@@ -5,6 +5,7 @@ import threading
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from email.utils import formatdate
 from typing import Any
 
 import attrs
@@ -51,7 +52,8 @@ class StripeApi:
 
     def answer(self, request: Request) -> Response:
         """Return Stripe's answer, refusals among them."""
-        headers = {"Request-Id": f"req_{uuid.uuid4().hex[:14]}"}
+        date = formatdate(self._account.now(), usegmt=True)
+        headers = {"Request-Id": f"req_{uuid.uuid4().hex[:14]}", "Date": date}
         try:
             self._fail_if_asked(request.path)
             if request.method not in ("GET", "POST", "DELETE"):

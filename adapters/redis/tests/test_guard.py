@@ -284,7 +284,7 @@ async def test_what_was_missed_does_not_grow_a_full_redis(own_redis: str) -> Non
     """One that has room for a few lines takes a few of many, and is full; with more room it gets them all."""
     async with process(own_redis, budget=60.0) as world:
         many = [account(7) for _ in range(MISSED)]
-        command_of(own_redis, "RPUSH", f"{LEDGER}:credits:{many[0].user_id}", "of another type")
+        command_of(own_redis, "RPUSH", f"{LEDGER}:{many[0].user_id}", "of another type")
         command_of(own_redis, "CONFIG", "SET", "maxmemory", "1")
         with pytest.raises(CacheUnavailable, match="full"):
             await world.quotas.store_many(many)
@@ -297,11 +297,11 @@ async def test_what_was_missed_does_not_grow_a_full_redis(own_redis: str) -> Non
         command_of(own_redis, "CONFIG", "SET", "maxmemory", "0")
         await world.probe()
         assert ([None], MISSED) == (world.said[1:], len(missed(own_redis)))
-        assert "///7" == command_of(own_redis, "GET", f"{LEDGER}:credits:{many[0].user_id}")
+        assert "///7" == command_of(own_redis, "GET", f"{LEDGER}:{many[0].user_id}")
 
 
 def missed(url: str) -> list[str]:
-    keys = command_of(url, "KEYS", f"{LEDGER}:credits:*")
+    keys = command_of(url, "KEYS", f"{LEDGER}:{quota_cache._ANY_USER}")
     assert isinstance(keys, list)
     return keys
 
