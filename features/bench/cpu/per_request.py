@@ -125,7 +125,8 @@ def measure(folder: Path, *, against: Path | None, accounts: int, requests: int,
                 }
                 if transport == "Postgres":
                     for one in running.values():
-                        uvloop.run(_fill(one, accounts))
+                        uvloop.run(_sell(one, accounts))
+                    uvloop.run(_grant(running[OWN], accounts))
                 for row in rows:
                     yield from figures_of(row, _measured(row, running, servers[OWN], accounts, requests, rounds))
 
@@ -143,10 +144,14 @@ def _servers(folder: Path, build: Build, accounts: int) -> Iterator[Servers]:
         yield servers
 
 
-async def _fill(deployment: Deployment, accounts: int) -> None:
-    """Sell to the accounts that are spent from, and make those whose grants are counted."""
+async def _sell(deployment: Deployment, accounts: int) -> None:
+    """Sell to the accounts that are spent from."""
     buyers = [*_spending(accounts), *_hot(accounts)] * PURCHASES
     await deployment.spend_on((webhooks(range(one, one + 1))() for one in buyers), len(buyers))
+
+
+async def _grant(deployment: Deployment, accounts: int) -> None:
+    """Make the accounts whose grants are counted; another checkout's schema may be another."""
     connection = await asyncpg.connect(deployment.postgres_url)
     try:
         for made, grants in ((_with_few_grants, FEW_GRANTS), (_with_many_grants, MANY_GRANTS)):
@@ -164,7 +169,7 @@ def _measured(
         if row.rival:
             sides[RIVAL] = stack.enter_context(_rival(row.rival, servers))
         elif row.beside:
-            sides[RIVAL] = running[OWN]
+            sides = {OWN: running[OWN], RIVAL: running[OWN]}
         asked = {name: row.requests(row.accounts(accounts)) for name in sides}
         if row.beside:
             asked[RIVAL] = row.requests(row.beside(accounts))
