@@ -166,8 +166,8 @@ SPEND_ROWS_SCHEMA = """
         entry.user_id := account; entry.version := had.version + 1; entry.amount := -1; entry.kind := 'spend';
         entry.balance_before := had.balance; entry.balance_after := had.balance - 1;
         entry.idempotency_key := 'request:' || name; entry.metadata := '{}';
-        entry.event_at := moment; entry.created_at := moment; entry.previous_hash := had.hash;
-        entry.hash := public.credence_entry_hash(entry); entry.xid := pg_current_xact_id()::text::bigint;
+        entry.event_at := moment; entry.created_at := moment; entry.xid := pg_current_xact_id()::text::bigint;
+        entry.hash := public.credence_entry_hash(had.hash, public.credence_entry_digest(entry));
         insert into public.credit_transactions overriding user value values (entry.*);
         update public.users
         set credits_balance = had.balance - 1, credits_version = had.version + 1, credits_revision = had.revision + 1
