@@ -37,11 +37,8 @@ class MemoryInbox:
             known = self._kept[decision.event.id] = _Kept(decision, affected_users, purchase_id, now)
         else:
             event = attrs.evolve(decision.event, body=known.decision.event.body)
-            known.decision, known.affected_users, known.purchase_id = (
-                attrs.evolve(decision, event=event),
-                affected_users,
-                purchase_id,
-            )
+            known.decision = attrs.evolve(decision, event=event)
+            known.affected_users, known.purchase_id = affected_users, purchase_id
             known.attempts += 1
         known.retry_at = None if decision.status.is_final else now + _pause(known.attempts)
 

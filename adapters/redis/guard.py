@@ -69,7 +69,7 @@ class GuardedRedis(SharedRedis):
         self._late = 0
         """Rounds in a row without an answer in time."""
         self._absences = 0
-        """How often Redis was left. Commands sent before that say nothing about Redis after it."""
+        """The number of times Redis was given up. Commands sent before that say nothing about Redis after it."""
         self._pause = FIRST_PAUSE_SECONDS
         self._next_probe = 0.0
         self._returned = clock() - LONGEST_PAUSE_SECONDS

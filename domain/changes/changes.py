@@ -155,7 +155,7 @@ class Holdings:
     now: datetime
     """The time at which to decide: by the ledger's clock, which all processes share, unless another was asked for."""
     has_all_grants: bool = True
-    """Whether the wallets have all live grants, not only those that decisions need."""
+    """True if the wallets have all live grants, not only those that decisions need."""
 
 
 @attrs.frozen(kw_only=True)

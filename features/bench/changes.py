@@ -98,13 +98,7 @@ MINIMAL_SCHEMA = """
 """The least that a ledger could do: insert an entry, update a balance."""
 
 
-ROWS_SCHEMA = """
-    create or replace function bench.write_rows(account uuid, name text, body text)
-    returns void
-    language plpgsql
-    set plan_cache_mode = force_generic_plan
-    as $$
-    declare
+_LOCK_ACCOUNT = """
         had record;
         moment timestamptz := clock_timestamp();
         entry public.credit_transactions;
@@ -117,6 +111,21 @@ ROWS_SCHEMA = """
             select t.hash from public.credit_transactions t where t.user_id = u.id order by t.version desc limit 1
         ) l on true
         where u.id = account;
+"""
+"""The declarations of a function that writes rows, and its first statements: what the account had."""
+
+
+ROWS_SCHEMA = (
+    """
+    create or replace function bench.write_rows(account uuid, name text, body text)
+    returns void
+    language plpgsql
+    set plan_cache_mode = force_generic_plan
+    as $$
+    declare
+"""
+    + _LOCK_ACCOUNT
+    + """
         entry.user_id := account; entry.version := had.version + 1; entry.amount := 50; entry.kind := 'purchase';
         entry.balance_before := had.balance; entry.balance_after := had.balance + 50;
         entry.idempotency_key := 'purchase:' || name; entry.purchase_id := 'pi_' || name;
@@ -144,25 +153,18 @@ ROWS_SCHEMA = """
     end
     $$;
 """
+)
 """The rows of one purchase, by as many statements: no JSON is read, no key looked up, nothing checked."""
 
 
-SPEND_ROWS_SCHEMA = """
+SPEND_ROWS_SCHEMA = (
+    """
     create or replace function bench.write_spend_rows(account uuid, name text, from_grant bigint)
     returns void language plpgsql set plan_cache_mode = force_generic_plan as $$
     declare
-        had record;
-        moment timestamptz := clock_timestamp();
-        entry public.credit_transactions;
-    begin
-        perform from public.users u where u.id = account for no key update;
-        select u.credits_balance as balance, u.credits_version as version, u.credits_revision as revision, l.hash
-        into had
-        from public.users u
-        left join lateral (
-            select t.hash from public.credit_transactions t where t.user_id = u.id order by t.version desc limit 1
-        ) l on true
-        where u.id = account;
+"""
+    + _LOCK_ACCOUNT
+    + """
         entry.user_id := account; entry.version := had.version + 1; entry.amount := -1; entry.kind := 'spend';
         entry.balance_before := had.balance; entry.balance_after := had.balance - 1;
         entry.idempotency_key := 'request:' || name; entry.metadata := '{}';
@@ -180,6 +182,7 @@ SPEND_ROWS_SCHEMA = """
     end
     $$;
 """
+)
 """The rows of one spend, in the same way."""
 
 

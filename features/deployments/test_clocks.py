@@ -291,8 +291,7 @@ def test_the_end_of_a_subscription_is_not_undone_by_a_look_up_that_was_ahead(
     deployment: Deployment, database_url: str
 ) -> None:
     """What a process that is ahead looks up is not newer than what Stripe reports afterwards."""
-    settings, ada = {"SUPABASE_DB_URL": database_url}, Ada(database_url)
-    ada.user = UserId(asyncio.run(sign_up(database_url)))
+    settings, ada = signed_up(database_url)
     with deployment.serve(**settings, **skewed(60)) as http:
         subscription, events = elsewhere(deployment, http, ada.user)
         assert 200 == deployment.deliver(http, named(events, "invoice.paid"))
@@ -300,6 +299,13 @@ def test_the_end_of_a_subscription_is_not_undone_by_a_look_up_that_was_ahead(
         ended = deployment.stripe.account.billing.cancel(subscription)
         assert 200 == deployment.deliver(http, named(ended, "customer.subscription.deleted"))
         assert "canceled" == asyncio.run(status_of(ada, subscription))
+
+
+def signed_up(database_url: str) -> tuple[dict[str, str], Ada]:
+    """The settings of processes on the database, and a user there."""
+    ada = Ada(database_url)
+    ada.user = UserId(asyncio.run(sign_up(database_url)))
+    return {"SUPABASE_DB_URL": database_url}, ada
 
 
 def disputed(deployment: Deployment, http: httpx.Client, user: str) -> tuple[str, Object]:
@@ -321,8 +327,7 @@ def test_a_dispute_that_was_found_by_a_clock_ahead_is_won_by_a_later_event(
     deployment: Deployment, database_url: str
 ) -> None:
     """Its credits are taken when it is found, and come back when it is won."""
-    settings, ada = {"SUPABASE_DB_URL": database_url}, Ada(database_url)
-    ada.user = UserId(asyncio.run(sign_up(database_url)))
+    settings, ada = signed_up(database_url)
     with deployment.serve(**settings) as http:
         dispute, _ = disputed(deployment, http, ada.user)
         # Listed soon after its events, it may say nothing more than they do.
@@ -338,8 +343,7 @@ def test_a_dispute_that_is_found_by_a_clock_behind_is_newer_than_its_event(
     deployment: Deployment, database_url: str
 ) -> None:
     """An event of 30 seconds ago says less than the object itself, whose later events Stripe does not list."""
-    settings, ada = {"SUPABASE_DB_URL": database_url}, Ada(database_url)
-    ada.user = UserId(asyncio.run(sign_up(database_url)))
+    settings, ada = signed_up(database_url)
     with deployment.serve(**settings) as http:
         account = deployment.stripe.account
         account.set_clock(account.now() - 30)
