@@ -353,6 +353,7 @@ def test_a_dispute_that_is_found_by_a_clock_behind_is_newer_than_its_event(
         listed = len(account.events)
         account.reversals.close_dispute(dispute, "lost")
         del account.events[listed:]
+        account.set_clock(account.now() + 30)
         assert dispute in reconciled(deployment, **settings, **skewed(-60))
         kept = asyncio.run(ada.sql("select facts::text from public.purchases"))
         assert (True, False) == ('"lost"' in kept, '"needs_response"' in kept), kept
