@@ -16,7 +16,7 @@ from redis.exceptions import NoScriptError
 from adapters.redis.client import Ask, SharedRedis
 from adapters.redis.errors import CACHE_ERRORS, LinesMissed, cache_errors, cache_unavailable, is_of_another_type
 from adapters.redis.ledger_keys import LedgerKeys
-from adapters.redis.usability import make_sure_of
+from adapters.redis.usability import make_sure_of, make_sure_of_all_keys
 from domain.values.accounts import Account, InvalidUserId, UserId, parse_user_id
 
 SCANNED_KEYS = 500
@@ -131,8 +131,10 @@ class RedisQuotaCache:
     async def lines(self) -> AsyncIterator[tuple[Account, ...]]:
         """Yield every copy that can be read, a batch of keys at a time.
 
-        :raises CacheUnavailable: if Redis did not answer.
+        :raises CacheUnavailable: if Redis did not answer, or has only part of a cluster's keys.
         """
+        with cache_errors():
+            await make_sure_of_all_keys(self._redis.together)
         cursor = 0
         prefix = await self._keys.prefix()
         while True:

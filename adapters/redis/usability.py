@@ -15,14 +15,23 @@ async def make_sure_of(ask: Ask) -> None:
 
     :raises redis.exceptions.RedisError: if not; the error says why, as :class:`NodeOfCluster` does.
     """
-    info, written = await ask([("INFO", "cluster"), WRITE])
-    # A user without the right to INFO learns the same from the first key that is on another node.
+    await make_sure_of_all_keys(ask)
+    (written,) = await ask([WRITE])
+    if isinstance(written, Exception):
+        raise written
+
+
+async def make_sure_of_all_keys(ask: Ask) -> None:
+    """Return if the Redis has all keys, or does not let us know: then the first key on another node tells.
+
+    :raises NodeOfCluster: if it has only part of a cluster's keys.
+    :raises redis.exceptions.RedisError: if it did not answer.
+    """
+    (info,) = await ask([("INFO", "cluster")])
     if isinstance(info, dict) and info.get("cluster_enabled") == 1:
         (ranges,) = await ask([("CLUSTER", "SLOTS")])
         if not _has_all_keys(ranges):
             raise NodeOfCluster("CLUSTER SLOTS names other nodes, or none, for some of the keys")
-    if isinstance(written, Exception):
-        raise written
 
 
 def _has_all_keys(ranges: object) -> bool:

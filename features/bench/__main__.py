@@ -19,6 +19,7 @@ from features.bench.cpu import lone_commits, per_request
 from features.bench.figures import Figure, plot, print_table
 from features.bench.growth import kept_bytes, large_account, many_accounts, parked_events
 from features.bench.mechanisms import measuring
+from features.bench.python_ledgers import measuring as python_ledgers
 from features.bench.servers import Servers, execute, running
 
 ACCOUNTS = 1_000
@@ -51,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     parts: dict[str, Callable[[Servers], Iterable[Figure]]] = {
         "commits": lambda servers: commits.measure(servers, accounts=ACCOUNTS, seconds=seconds),
         "spends": lambda servers: spends.measure(servers, seconds=seconds),
+        "ledgers": lambda servers: python_ledgers.measure(servers, seconds=seconds, rounds=rounds),
         "http": lambda servers: end_to_end.measure(servers, accounts=ACCOUNTS, seconds=seconds),
         "growth": lambda servers: many_accounts.measure(
             servers, sizes=(ACCOUNTS, *(QUICK_SIZES if asked.quick else SIZES)), seconds=seconds

@@ -1,0 +1,1 @@
+"""Other ledgers for Python, from PyPI, measured on one account beside ours."""
