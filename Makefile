@@ -16,9 +16,10 @@ demo: $(UV)
 dev: $(UV)
 	@$(PLAY) python -m simulators dev $(ARGS)
 
-# By several processes, each with servers of its own.
+# By several processes, each with servers of its own; many tests wait, so three keep two cores busy.
+PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 test: $(UV) $(BINARIES)
-	$(RUN) python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(RUN) python -m pytest $(PARALLEL) $(ARGS)
 
 # What takes longer: each Python found on this machine, from an empty folder to the demo and the tests of the core.
 acceptance: $(UV) $(BINARIES)

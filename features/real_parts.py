@@ -20,6 +20,7 @@ from simulators.stack.supabase import SupabaseGateway
 from simulators.stripe.signatures import mint_token
 
 pytest_plugins = (
+    "features.longest_first",
     "features.harness.server_folders",
     "features.harness.pgbouncer",
     "features.harness.service",

@@ -169,13 +169,12 @@ class Batcher(Generic[Request, Answer]):
         """Return the requests that can be sent together now, oldest first."""
         batch: list[Submitted[Request, Answer]] = []
         weight, blocked, leaves_some = 0, {*self._busy}, False
-        most = self._share()
         for submitted in self._waiting.values():
             if submitted.keys and not blocked.isdisjoint(submitted.keys):
                 blocked.update(submitted.keys)
                 continue
             weight += submitted.weight
-            if len(batch) == most or (batch and weight > self._limits.weight):
+            if len(batch) == self._limits.requests or (batch and weight > self._limits.weight):
                 leaves_some = True
                 break
             batch.append(submitted)
@@ -186,16 +185,6 @@ class Batcher(Generic[Request, Answer]):
         if leaves_some:
             self._start_runner()
         return batch
-
-    def _share(self) -> int:
-        """Return the maximum number of requests for the next call."""
-        waiting, least = len(self._waiting), self._limits.batch_size_min
-        if least is None:
-            return self._limits.requests
-        free = 1 + self._limits.calls - len(self._runners)  # with the one that asks
-        # Those of one key go one after the other, and are best in one call.
-        calls = max(1, min(free, waiting // least, len(self._claims) or waiting))
-        return min(self._limits.requests, -(-waiting // calls))
 
     async def _send(self, batch: list[Submitted[Request, Answer]]) -> None:
         """Call and, if that fails and a single request may be the cause, call again in parts."""

@@ -15,7 +15,7 @@ from adapters.batching.limits import Closed, Interrupted, Limits, QueueFull
 from domain.changes.changes import Change, CommitResult, Committed, Rejected, Snapshot, SnapshotQuery
 from domain.ports.ledger import LedgerBusy, LedgerRefused, LedgerUnavailable
 
-COMMITS = READS = Limits(calls=2, requests=128, batch_size_min=16)
+COMMITS = READS = Limits(calls=2, requests=128)
 """Concurrent calls, each of which occupies a Postgres process."""
 
 RETRY_AFTER_SECONDS = 2

@@ -26,9 +26,6 @@ class Limits:
     """The maximum number of calls in flight."""
     requests: int = 100
     """The maximum number of requests per call."""
-    batch_size_min: int | None = None
-    """The minimum size of a part when waiting requests are spread over free calls. None if one call should take all.
-    """
     weight: int = 1_000_000
     """The maximum weight of a call with more than one request."""
     waiting: int = 2_000

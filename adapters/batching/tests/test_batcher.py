@@ -116,33 +116,6 @@ async def test_what_arrives_meanwhile_goes_together() -> None:
     assert 3 == len(server.sent)
 
 
-@pytest.mark.parametrize(
-    ("waiting", "calls"), [(1, [1]), (15, [15]), (16, [8, 8]), (23, [12, 11]), (90, [30, 30, 30]), (200, [50, 50, 50])]
-)
-async def test_what_waits_is_spread_over_free_calls(waiting: int, calls: list[int]) -> None:
-    """In parts that are worth a call: more of the server's processes work at the same time."""
-    server = Server()
-    batcher = new_batcher(server, Limits(calls=3, requests=50, batch_size_min=8))
-    asked = [asyncio.ensure_future(batcher.submit(Ask(number))) for number in range(waiting)]
-    await quiet()
-    assert calls == [len(call.requests) for call in server.in_flight]
-    while server.in_flight:
-        server.in_flight[0].end.set_result(None)
-        await quiet()
-    assert [2 * number for number in range(waiting)] == await asyncio.gather(*asked)
-
-
-async def test_what_waits_for_one_key_is_not_spread() -> None:
-    """Its parts could only go one after the other."""
-    server = Server()
-    batcher = new_batcher(server, Limits(calls=3, requests=50, batch_size_min=8))
-    asked = [asyncio.ensure_future(batcher.submit(Ask(number, "a"))) for number in range(40)]
-    await quiet()
-    assert [40] == [len(call.requests) for call in server.in_flight]
-    server.in_flight[0].end.set_result(None)
-    await asyncio.gather(*asked)
-
-
 async def test_one_hot_key_is_decided_together_and_holds_up_nobody() -> None:
     """Requests of a key wait for its call and then share one; another key's goes out meanwhile."""
     server = Server()
@@ -332,7 +305,6 @@ LIMITS = st.builds(
     Limits,
     calls=st.integers(1, 3),
     requests=st.integers(1, 5),
-    batch_size_min=st.none() | st.integers(1, 4),
     waiting=st.integers(1, 12),
     repeats=st.integers(0, 20),
     closing_seconds=st.sampled_from([0.0, 60.0]),

@@ -11,7 +11,7 @@ from functools import partial
 import attrs
 import uvloop
 
-from adapters.batching.group_commit import COMMITS, READS, GroupCommit
+from adapters.batching.group_commit import GroupCommit
 from adapters.postgres.ledger import SqlLedger
 from domain.changes.changes import CommitResult, Committed, Duplicate
 from domain.values.accounts import UserId
@@ -80,15 +80,8 @@ class _Load:
         async with contextlib.AsyncExitStack() as stack:
             rpc = await stack.enter_async_context(contextlib.aclosing(transports(self.servers)[self.transport]()))
             ledger = SqlLedger(rpc)
-            spread = await stack.enter_async_context(contextlib.aclosing(GroupCommit(ledger)))
-            whole = [attrs.evolve(limits, batch_size_min=None) for limits in (COMMITS, READS)]
-            unspread = GroupCommit(ledger, commits=whole[0], reads=whole[1])
-            await stack.enter_async_context(contextlib.aclosing(unspread))
-            ways: dict[str, GroupCommit | SqlLedger] = {
-                COMPLETE: spread,
-                "group commit": ledger,
-                "spreading over free calls": unspread,
-            }
+            grouped = await stack.enter_async_context(contextlib.aclosing(GroupCommit(ledger)))
+            ways: dict[str, GroupCommit | SqlLedger] = {COMPLETE: grouped, "group commit": ledger}
             variants = {name: partial(self._slice, _until_committed(way, accounts)) for name, way in ways.items()}
             return await in_turns(variants, rounds=self.rounds)
 
