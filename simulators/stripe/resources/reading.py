@@ -10,6 +10,7 @@ from simulators.stripe.objects import Object, listed
 from simulators.stripe.requests.lists import page
 from simulators.stripe.requests.refusals import invalid, missing
 from simulators.stripe.resources.payment_pages import shown_page
+from simulators.stripe.selling.price_books import chosen
 
 _KINDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "charges": ("charge", ("customer", "payment_intent")),
@@ -81,7 +82,10 @@ class StripeReading:
                 return page(moves, f"/v1/customers/{wanted}/balance_transactions", parameters)
             case [kind] if kind in _KINDS:
                 name, filters = _KINDS[kind]
-                found = page(self._account.all_kept(name), f"/v1/{kind}", parameters, filters=filters)
+                every, left = self._account.all_kept(name), parameters
+                if name in ("price", "product"):
+                    every, left = chosen(self._account, name, parameters)
+                found = page(every, f"/v1/{kind}", left, filters=filters)
                 found |= {"data": [self._account.shown(one, version) for one in found["data"]]}
                 return self._each_expanded(found, parameters, version)
             case [kind, wanted] if kind in _KINDS:
