@@ -54,7 +54,9 @@ create trigger credence_refuse_change
     for each statement execute function public.credence_refuse_change();
 
 create trigger credence_refuse_change
-    before update or delete or truncate on public.stripe_prices
+    before delete or truncate or update of
+        id, plan_id, credits, unit_amount, currency, interval, interval_count, product_id, created_at
+    on public.stripe_prices
     for each statement execute function public.credence_refuse_change();
 
 create trigger credence_refuse_change

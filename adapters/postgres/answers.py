@@ -18,6 +18,7 @@ from domain.ports.ledger import LedgerUnavailable
 from domain.upkeep.consistency import Inconsistency
 from domain.upkeep.diagnosis import SchemaFacts
 from domain.values.accounts import HistoricalBalance
+from domain.values.prices import PushedPrice
 
 SHOWN_CHARACTERS = 80
 
@@ -186,6 +187,8 @@ SHAPES: Mapping[str, Any] = {
     "outbox_failures": list[_FailedMessage],
     "outbox_record_deliveries": int,
     "outbox_retry": int,
+    "stripe_prices_pushed": list[PushedPrice],
+    "stripe_prices_record": bool,
     "sync_user_credits": list[_Synced],
     "validate_credits_consistency": list[Inconsistency],
 }

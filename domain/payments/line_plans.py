@@ -64,7 +64,14 @@ def made_prices(all_lines: Sequence[InvoiceLine], terms: LineTerms) -> tuple[Mad
     if named is None:
         return ()
     return tuple(
-        MadePrice(id=line.price.id, plan_id=named.plan.id, credits=named.credits, unit_amount=str(named.unit_amount))
+        MadePrice(
+            id=line.price.id,
+            plan_id=named.plan.id,
+            credits=named.credits,
+            unit_amount=str(named.unit_amount),
+            currency=(terms.attribution.terms or named.plan.terms).price.currency,
+            interval=named.plan.interval,
+        )
         for line in all_lines
         if line.price.id is not None
         and line.is_subscription
@@ -121,8 +128,9 @@ def _by_id(line: InvoiceLine, terms: LineTerms) -> SoldTerms | None:
     plan, credits_ = terms.catalogue.of_price(price.id), None
     made = _made(line, terms)
     if plan is None and made is not None and (plan := terms.catalogue.find(PlanId(made.plan_id))) is not None:
-        unit_amount = Fraction(made.unit_amount)
-        return SoldTerms(plan=plan, credits=made.credits, unit_amount=unit_amount, by_id=True)
+        # A renewal goes on with the interval that was sold, whatever the catalogue says now.
+        sold = attrs.evolve(plan, interval=made.interval or plan.interval)
+        return SoldTerms(plan=sold, credits=made.credits, unit_amount=Fraction(made.unit_amount), by_id=True)
     if plan is None and price.plan_id is not None:
         plan, credits_ = terms.catalogue.find(price.plan_id), price.credits
     recorded = next((known for known in terms.recorded if known.price_id == price.id), None)

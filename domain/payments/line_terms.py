@@ -30,6 +30,10 @@ class MadePrice:
     credits: int
     unit_amount: str
     """The amount in minor units; a fraction such as `3/2`."""
+    currency: str | None = None
+    interval: str | None = None
+    """The interval that was sold; None for a pack, and for prices that were recorded without it."""
+    interval_count: int = 1
 
 
 @attrs.frozen
