@@ -11,7 +11,7 @@ from adapters.stripe.events import read_event
 from adapters.stripe.objects.fields import EMAIL_KEY, PLAN_KEY, SESSION_KEY, TERMS_KEY, USER_ID_KEY, terms_text
 from domain.payments.purchases import Link
 from domain.payments.reports import ProviderReport, SaleReport
-from domain.ports.payment_provider import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable
+from domain.ports.payment_provider import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable, PriceNotSold
 from domain.values.plans import PlanMode
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class StripeCheckouts:
 
         :raises PaymentsUnavailable: if Stripe cannot be reached, or rejects the request.
         :raises CheckoutDiffers: if the key was used with different parameters, such as another email.
+        :raises PriceNotSold: if Stripe does not sell the price that is named: it is archived, or gone.
         """
         parameters = _parameters(request)
         with translated():
@@ -38,6 +39,10 @@ class StripeCheckouts:
                 )
             except stripe.IdempotencyError as error:
                 raise CheckoutDiffers from error
+            except stripe.InvalidRequestError as error:
+                if request.price_id is not None and _is_about_price(error):
+                    raise PriceNotSold(request.price_id) from error
+                raise
             return _checkout(plain(answer))
 
     async def retrieve(self, session_id: str) -> Checkout | None:
@@ -55,14 +60,9 @@ def _parameters(request: CheckoutRequest) -> "SessionCreateParams":
     metadata = {USER_ID_KEY: request.user_id, PLAN_KEY: plan.id, TERMS_KEY: terms_text(plan.terms)}
     if request.email:
         metadata[EMAIL_KEY] = request.email
-    price: dict[str, Any] = {
-        "currency": plan.terms.price.currency,
-        "unit_amount": plan.terms.price.amount,
-        "product_data": {"name": plan.name},
-    }
     parameters: dict[str, Any] = {
         "mode": plan.mode.value,
-        "line_items": [{"quantity": 1, "price_data": price}],
+        "line_items": [_item(request)],
         "success_url": request.pages.success_url,
         "cancel_url": request.pages.cancel_url,
         "client_reference_id": request.user_id,
@@ -75,9 +75,27 @@ def _parameters(request: CheckoutRequest) -> "SessionCreateParams":
         parameters["payment_intent_data"] = {"metadata": made}
         parameters["invoice_creation"] = {"enabled": True, "invoice_data": {"metadata": made}}
     else:
-        price["recurring"] = {"interval": plan.interval}
         parameters["subscription_data"] = {"metadata": metadata}
     return cast("SessionCreateParams", parameters)
+
+
+def _is_about_price(error: stripe.InvalidRequestError) -> bool:
+    return (error.param or "").startswith("line_items") or "price" in (error.user_message or "").lower()
+
+
+def _item(request: CheckoutRequest) -> dict[str, Any]:
+    """Return the plan as the one item of a session: by the id of a pushed price, or with the terms written out."""
+    if request.price_id is not None:
+        return {"quantity": 1, "price": request.price_id}
+    plan = request.plan
+    price: dict[str, Any] = {
+        "currency": plan.terms.price.currency,
+        "unit_amount": plan.terms.price.amount,
+        "product_data": {"name": plan.name},
+    }
+    if plan.mode is PlanMode.SUBSCRIPTION:
+        price["recurring"] = {"interval": plan.interval}
+    return {"quantity": 1, "price_data": price}
 
 
 def _checkout(session: dict[str, Any], moment: datetime | None = None) -> Checkout:

@@ -33,6 +33,13 @@ class CheckoutDiffers(Exception):
 
 
 @attrs.frozen
+class PriceNotSold(Exception):
+    """The provider does not sell the price that a checkout names: it is archived, or gone."""
+
+    price_id: str
+
+
+@attrs.frozen
 class InvalidSignature(Exception):
     """A delivery whose signature is missing, wrong, or outside the tolerated age."""
 
@@ -55,6 +62,8 @@ class CheckoutRequest:
     plan: Plan
     idempotency_key: str
     pages: ReturnPages
+    price_id: str | None = None
+    """The pushed price that sells the plan; without one the terms are given with the request."""
 
 
 @attrs.frozen(kw_only=True)
@@ -76,6 +85,7 @@ class Checkouts(Protocol):
         """Open a session; the same idempotency key returns the same session.
 
         :raises CheckoutDiffers: if the key was used with different parameters, such as another email.
+        :raises PriceNotSold: if the provider does not sell the price that is named.
         """
         ...
 

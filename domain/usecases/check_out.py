@@ -16,12 +16,14 @@ from domain.payments.reports import ProviderReport, SaleReport, SubscriptionRepo
 from domain.payments.subscriptions import ENDED, SubscriptionId
 from domain.ports.cache import CacheUnavailable, CheckoutNote, SessionMarkers
 from domain.ports.ledger import Accounts, Ledger, LedgerUnavailable, after_a_commit
-from domain.ports.payment_provider import Checkout, CheckoutRequest, Checkouts
+from domain.ports.payment_provider import Checkout, CheckoutRequest, Checkouts, PriceNotSold
+from domain.ports.price_book import PriceBook
 from domain.usecases.read_account import AccountReader, UnknownUser
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder
 from domain.usecases.recorded import Recorded
 from domain.values.accounts import UserId
 from domain.values.plans import Catalogue, Plan, PlanMode
+from domain.values.prices import price_selling, prices_of
 from domain.values.return_pages import ReturnPages
 
 
@@ -57,6 +59,7 @@ class CheckoutService:
     ledger: Ledger
     markers: SessionMarkers
     catalogue: Catalogue
+    prices: PriceBook
     recorder: PaymentRecorder
     reader: AccountReader
 
@@ -85,9 +88,10 @@ class CheckoutService:
             email=account.email or email,
             plan=plan,
             idempotency_key=idempotency_key,
-            pages=await self._first_pages(user_id, idempotency_key) if is_repeatable else self.pages,
+            pages=self.pages,
+            price_id=await self._price_of(plan),
         )
-        checkout = await self.checkouts.create(request)
+        checkout = await self._opened(await self._as_first_asked(request) if is_repeatable else request)
         with contextlib.suppress(CacheUnavailable):
             await self.markers.remember_checkout(checkout.session_id, CheckoutNote(user_id=user_id, plan_id=plan.id))
         return checkout
@@ -120,20 +124,46 @@ class CheckoutService:
             return await self._with_balance(user_id, waiting)
         return await self._learn(user_id, checkout, waiting)
 
-    async def _first_pages(self, user_id: UserId, key: str) -> ReturnPages:
-        """Return the pages of the process that the key reached first, since the provider compares them.
+    async def _price_of(self, plan: Plan) -> str | None:
+        """Return the id of the pushed price that sells the plan on its present terms, if there is one."""
+        found = price_selling(prices_of(plan)[0], await self.prices.for_sale(plan.id))
+        return found.id if found is not None else None
 
-        They are kept in the ledger before the session is opened, so that clicks at the same moment agree as well. A
-        ledger that takes no writes prevents no checkout.
+    async def _opened(self, request: CheckoutRequest) -> Checkout:
+        """Open the session; if the provider does not sell the pushed price, with the terms written out."""
+        try:
+            return await self.checkouts.create(request)
+        except PriceNotSold:
+            # It was archived since the ledger was asked, or in the Dashboard. The provider keeps refusals by their key.
+            key = f"{request.idempotency_key}:inline"
+            return await self.checkouts.create(attrs.evolve(request, price_id=None, idempotency_key=key))
+
+    async def _as_first_asked(self, request: CheckoutRequest) -> CheckoutRequest:
+        """Return the request with the pages and the price that its key was used with first: the provider compares them.
+
+        They are kept in the ledger before the session is opened, so that clicks at the same moment agree as well, and
+        those before and after a push. A ledger that takes no writes prevents no checkout.
         """
-        ours = {"success_url": self.pages.success_url, "cancel_url": self.pages.cancel_url}
-        request = IdempotencyRecord(key=key, user_id=user_id, content={"operation": "checkout"}, answer=ours)
+        plan, pages = request.plan, request.pages
+        sold = f"{plan.terms.credits}/{plan.terms.price.amount}/{plan.terms.price.currency}/{plan.interval}"
+        ours = {
+            "success_url": pages.success_url,
+            "cancel_url": pages.cancel_url,
+            "price": request.price_id,
+            "sold": sold,
+        }
+        record = IdempotencyRecord(
+            key=request.idempotency_key, user_id=request.user_id, content={"operation": "checkout"}, answer=ours
+        )
         with contextlib.suppress(LedgerUnavailable):
-            (result,) = await self.ledger.commit((Change(request=request),))
-            if isinstance(result, Duplicate) and result.request and result.request.content == request.content:
+            (result,) = await self.ledger.commit((Change(request=record),))
+            if isinstance(result, Duplicate) and result.request and result.request.content == record.content:
                 first = result.request.answer
-                return ReturnPages(success_url=str(first["success_url"]), cancel_url=str(first["cancel_url"]))
-        return self.pages
+                pages = ReturnPages(success_url=str(first["success_url"]), cancel_url=str(first["cancel_url"]))
+                # A price of other terms is not what the customer asks for now.
+                price = first.get("price") if first.get("sold") == sold else request.price_id
+                return attrs.evolve(request, pages=pages, price_id=str(price) if price else None)
+        return request
 
     async def _has(self, user_id: UserId, plan: Plan) -> bool:
         """Return whether a period of the free plan is running, or the subscription of the last one goes on."""

@@ -8,6 +8,7 @@ import attrs
 from adapters.batching.batched_credits import BatchedCreditService
 from adapters.memory.rate_counter import MemoryRateCounter
 from adapters.postgres import migrations
+from adapters.postgres.price_book import SqlPriceBook
 from adapters.postgres.synthetic_users import SqlSyntheticUsers
 from adapters.stripe.checkout import StripeCheckouts
 from adapters.stripe.endpoints import StripeDeployment
@@ -87,6 +88,7 @@ def _checkouts(parts: Parts, recorder: PaymentRecorder) -> CheckoutService:
         ledger=parts.ledger.commits,
         markers=parts.redis.markers,
         catalogue=parts.catalogue,
+        prices=SqlPriceBook(parts.ledger.rpc),
         recorder=recorder,
         reader=_reader(parts),
     )

@@ -12,12 +12,13 @@ from adapters.stripe.checkout import StripeCheckouts
 from adapters.stripe.connection import StripeConnection
 from domain.payments.purchases import Link, PaymentStatus, Purchase
 from domain.payments.reports import Attribution, SaleReport
-from domain.ports.payment_provider import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable
+from domain.ports.payment_provider import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable, PriceNotSold
 from domain.values.accounts import UserId
 from domain.values.money import Money
 from domain.values.plans import Plan, PlanId, PlanMode, Terms
 from domain.values.return_pages import ReturnPages
 from simulators.http.server import HttpServer, Request, Response
+from simulators.stripe.account.prices import new_price, new_product
 from simulators.stripe.stand_in import StripeStandIn
 
 ADA = UserId("00000000-0000-0000-0000-00000000000a")
@@ -246,3 +247,23 @@ async def test_what_is_sent_to_stripe(mode: PlanMode, interval: str | None, carr
         expected[f"{price}[recurring][interval]"] = "month"
     assert expected == sent
     assert [] == [name for name in sent if name.startswith((others, "payment_method_types"))]
+
+
+async def test_a_pushed_price_is_sold_by_its_id(stripe: StripeStandIn) -> None:
+    """The session has that price, and still says who buys what on which terms."""
+    product = new_product(stripe.account, "50 credits")
+    price = new_price(stripe.account, 500, "usd", product=product["id"], recurring=None)
+    request = attrs.evolve(REQUEST, price_id=price["id"])
+    async with with_checkouts(stripe.url) as checkouts:
+        opened = await checkouts.create(request)
+        (item,) = stripe.account.line_items(opened.session_id)
+        assert (price["id"], 500) == (item["price"]["id"], item["amount_total"])
+        session = stripe.account.session(opened.session_id)
+        assert session is not None
+        assert "50/500/usd" == session["metadata"]["credence_terms"]
+        price["active"] = False
+        for unsold in (price["id"], "price_none"):
+            with pytest.raises(PriceNotSold) as raised:
+                await checkouts.create(attrs.evolve(request, price_id=unsold, idempotency_key=f"of-{unsold}"))
+            assert unsold == raised.value.price_id
+        assert 1 == len(stripe.account.sessions())
