@@ -20,6 +20,7 @@ from domain.usecases.reconcile import Reconciler
 from domain.usecases.refresh_cache import CacheRefresher
 from domain.usecases.retry_inbox import InboxRetrier
 from domain.usecases.retry_outbox import OutboxRetrier
+from domain.usecases.selling.push_plans import PlanPusher
 from domain.usecases.synthetic_users import SyntheticUserService
 from domain.usecases.thresholds import LowBalanceThresholds
 from domain.values.accounts import UserId
@@ -61,5 +62,6 @@ class Services:
     synthetic_users: SyntheticUserService
     doctor: Doctor
     limits: RateLimits
+    pusher: PlanPusher
     begin_request: Callable[[], None] = lambda: None
     """Starts a request's budget for the cache."""

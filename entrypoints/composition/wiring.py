@@ -17,6 +17,7 @@ from adapters.stripe.history import StripeHistory
 from adapters.stripe.identity import StripeIdentity
 from adapters.stripe.invoice_mailer import StripeInvoices
 from adapters.stripe.lookup import StripeLookup
+from adapters.stripe.products import StripeProducts
 from adapters.stripe.webhooks import StripeWebhooks
 from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.check_out import CheckoutService
@@ -33,6 +34,7 @@ from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.refresh_cache import CacheRefresher
 from domain.usecases.retry_inbox import InboxRetrier
 from domain.usecases.retry_outbox import OutboxRetrier
+from domain.usecases.selling.push_plans import PlanPusher
 from domain.usecases.synthetic_users import SyntheticUserService
 from domain.usecases.thresholds import LowBalanceThresholds
 from domain.usecases.use_credits import CreditService
@@ -98,6 +100,11 @@ def _reader(parts: Parts) -> AccountReader:
     return AccountReader(accounts=parts.ledger.sql, audit=parts.ledger.audit, cache=parts.redis.cache)
 
 
+def _pusher(parts: Parts) -> PlanPusher:
+    products, prices = StripeProducts(parts.stripe.patient), SqlPriceBook(parts.ledger.rpc)
+    return PlanPusher(catalogue=parts.catalogue, provider=products, prices=prices)
+
+
 def _outbox_worker(parts: Parts) -> OutboxWorker:
     return OutboxWorker(
         outbox=parts.ledger.inbox,
@@ -112,6 +119,7 @@ def _doctor(parts: Parts, authenticator: Authenticator) -> Doctor:
         database=parts.ledger.audit,
         ledger=parts.ledger.commits,
         auditor=_auditor(parts),
+        pusher=_pusher(parts),
         backlogs=parts.ledger.inbox,
         livemode=parts.settings.livemode,
         wanted_url=f"{parts.settings.public_url}/webhooks/stripe",
@@ -175,4 +183,5 @@ def _services(
         synthetic_users=_synthetic_users(parts),
         doctor=_doctor(parts, authenticator),
         limits=_limits(parts),
+        pusher=_pusher(parts),
     )
