@@ -197,7 +197,7 @@ class PushState:
 
 
 def _planned(sells: PlanPrice) -> ProviderPrice:
-    """Return a price that a rehearsal only pretends to make."""
+    """Return a price that a dry run does not make."""
     key = sells.lookup_key
     return ProviderPrice(id=f"(new {key})", is_active=True, lookup_key=key, sells=sells)
 

@@ -73,11 +73,8 @@ def made_prices(all_lines: Sequence[InvoiceLine], terms: LineTerms) -> tuple[Mad
             interval=named.plan.interval,
         )
         for line in all_lines
-        if line.price.id is not None
-        and line.is_subscription
-        and line.amount != 0
-        and _by_id(line, terms) is None
-        and _is_as_agreed(line, all_lines, terms)
+        if line.price.id is not None and line.is_subscription and line.amount != 0
+        if _by_id(line, terms) is None and _is_as_agreed(line, all_lines, terms)
     )
 
 

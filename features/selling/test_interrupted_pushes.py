@@ -31,7 +31,7 @@ async def test_a_catalogue_is_for_sale_once_it_is_pushed() -> None:
         assert [] == await on.push(FIRST)
 
 
-async def test_a_rehearsal_shows_the_steps_and_takes_none() -> None:
+async def test_a_dry_run_shows_the_steps_and_takes_none() -> None:
     """The same steps as the push after it, and the same kinds of them where an id is not known yet."""
     async with shop() as on:
         for sold in (FIRST, THEN):

@@ -31,7 +31,7 @@ def shop(tmp_path: Path, database_url: str) -> dict[str, str]:
     return {"CREDENCE_PLANS": str(file), "SUPABASE_DB_URL": database_url}
 
 
-def test_a_rehearsal_shows_a_table_and_changes_nothing(deployment: Deployment, shop: dict[str, str]) -> None:
+def test_a_dry_run_shows_a_table_and_changes_nothing(deployment: Deployment, shop: dict[str, str]) -> None:
     """Each step with its plan, where it is, and the terms in words; then the same table when it is done."""
     code, said = deployment.command("plans", "push", "--dry-run", **shop)
     assert (0, True) == (code, said.startswith("Would be changed")), said
@@ -80,7 +80,12 @@ def test_what_is_changed_and_archived_is_shown(deployment: Deployment, shop: dic
         ({"SUPABASE_DB_URL": "postgresql://postgres@127.0.0.1:1/postgres"}, "annot connect to the database"),
         ({"CREDENCE_PLANS": "/nowhere.toml"}, "Invalid plan catalogue /nowhere.toml"),
         (
-            {"STRIPE_SECRET_KEY": "sk_live_of_a_shop", "CREDENCE_PLANS": ""},
+            {
+                "STRIPE_SECRET_KEY": "sk_live_of_a_shop",
+                "STRIPE_API_BASE": "",
+                "CREDENCE_PUBLIC_URL": "https://shop.test",
+                "CREDENCE_PLANS": "",
+            },
             "CREDENCE_PLANS is not set: the packaged example is not pushed with a live key.",
         ),
     ],
