@@ -1,21 +1,18 @@
-"""Stripe Checkout: hosted sessions whose metadata says who buys what, so that webhooks need no state on our side."""
+"""Stripe Checkout: opens hosted sessions, and reads them for the return page."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import attrs
 import stripe
 
+from adapters.stripe.checkout_parameters import parameters_of
 from adapters.stripe.connection import StripeConnection, dated, plain, translated
 from adapters.stripe.events import read_event
-from adapters.stripe.objects.fields import EMAIL_KEY, PLAN_KEY, SESSION_KEY, TERMS_KEY, USER_ID_KEY, terms_text
 from domain.payments.purchases import Link
 from domain.payments.reports import ProviderReport, SaleReport
 from domain.ports.payment_provider import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable
 from domain.values.plans import PlanMode
-
-if TYPE_CHECKING:
-    from stripe.params.checkout import SessionCreateParams
 
 
 class StripeCheckouts:
@@ -30,7 +27,7 @@ class StripeCheckouts:
         :raises PaymentsUnavailable: if Stripe cannot be reached, or rejects the request.
         :raises CheckoutDiffers: if the key was used with different parameters, such as another email.
         """
-        parameters = _parameters(request)
+        parameters = parameters_of(request)
         with translated():
             try:
                 answer = await self._client.v1.checkout.sessions.create_async(
@@ -48,36 +45,6 @@ class StripeCheckouts:
         shown = {"expand": ["invoice", "payment_intent.latest_charge"]}
         found = await dated(self._client.v1.checkout.sessions.retrieve_async, session_id, shown)
         return _checkout(*found) if found else None
-
-
-def _parameters(request: CheckoutRequest) -> "SessionCreateParams":
-    plan = request.plan
-    metadata = {USER_ID_KEY: request.user_id, PLAN_KEY: plan.id, TERMS_KEY: terms_text(plan.terms)}
-    if request.email:
-        metadata[EMAIL_KEY] = request.email
-    price: dict[str, Any] = {
-        "currency": plan.terms.price.currency,
-        "unit_amount": plan.terms.price.amount,
-        "product_data": {"name": plan.name},
-    }
-    parameters: dict[str, Any] = {
-        "mode": plan.mode.value,
-        "line_items": [{"quantity": 1, "price_data": price}],
-        "success_url": request.pages.success_url,
-        "cancel_url": request.pages.cancel_url,
-        "client_reference_id": request.user_id,
-        "metadata": metadata,
-    }
-    if request.email:
-        parameters["customer_email"] = request.email
-    if plan.mode is PlanMode.PAYMENT:
-        made = {**metadata, SESSION_KEY: "yes"}
-        parameters["payment_intent_data"] = {"metadata": made}
-        parameters["invoice_creation"] = {"enabled": True, "invoice_data": {"metadata": made}}
-    else:
-        price["recurring"] = {"interval": plan.interval}
-        parameters["subscription_data"] = {"metadata": metadata}
-    return cast("SessionCreateParams", parameters)
 
 
 def _checkout(session: dict[str, Any], moment: datetime | None = None) -> Checkout:
