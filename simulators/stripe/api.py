@@ -12,9 +12,9 @@ import attrs
 
 from simulators.http.server import Request, Response
 from simulators.stripe.account.account import StripeAccount
-from simulators.stripe.account.orders import order
 from simulators.stripe.listening import StripeListening
 from simulators.stripe.objects import API_VERSION, Object
+from simulators.stripe.ordering.orders import order
 from simulators.stripe.requests.forms import decode
 from simulators.stripe.requests.refusals import Refusal, error, missing, refusal
 from simulators.stripe.resources.catalogue import with_prices

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from simulators.stripe.account.account import StripeAccount
-from simulators.stripe.account.orders import INTERVALS
 from simulators.stripe.account.prices import new_price, new_product, recurring
 from simulators.stripe.objects import Object
+from simulators.stripe.ordering.orders import INTERVALS
 from simulators.stripe.requests.parameters import count, currency, mapping, metadata, refuse_unknown, require, text
 from simulators.stripe.requests.refusals import invalid
 from simulators.stripe.resources.edits import edit, remove

@@ -24,6 +24,7 @@ _KINDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "payment_methods": ("payment_method", ("customer", "type")),
     "prices": ("price", ("currency", "product", "type")),
     "products": ("product", ()),
+    "promotion_codes": ("promotion_code", ("code",)),
     "refunds": ("refund", ("charge", "payment_intent")),
     "subscriptions": ("subscription", ("customer", "status")),
 }
