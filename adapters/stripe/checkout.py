@@ -48,8 +48,10 @@ class StripeCheckouts:
 
 
 def _checkout(session: dict[str, Any], moment: datetime | None = None) -> Checkout:
-    session_id, status, url = session.get("id"), session.get("status"), session.get("url")
-    if not isinstance(session_id, str) or not isinstance(status, str) or not isinstance(url, str | None):
+    session_id, status, url, secret = (session.get(key) for key in ("id", "status", "url", "client_secret"))
+    if not isinstance(session_id, str) or not isinstance(status, str):
+        raise PaymentsUnavailable("the response is not a checkout session")
+    if not isinstance(url, str | None) or not isinstance(secret, str | None):
         raise PaymentsUnavailable("the response is not a checkout session")
     report = read_event("checkout.session.completed", session, moment, retrieved=True)
     return Checkout(
@@ -58,6 +60,7 @@ def _checkout(session: dict[str, Any], moment: datetime | None = None) -> Checko
         status=status,
         report=report,
         invoice_report=_invoice_report(session, session_id),
+        client_secret=secret,
     )
 
 

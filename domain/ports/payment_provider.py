@@ -9,7 +9,7 @@ import attrs
 from domain.payments.reports import Delivery, PaymentReport, Price, ProviderReport, SaleReport, SubscriptionReport
 from domain.payments.subscriptions import SubscriptionId
 from domain.values.accounts import UserId
-from domain.values.plans import Plan
+from domain.values.plans import Plan, Terms
 from domain.values.return_pages import ReturnPages
 
 
@@ -53,8 +53,17 @@ class CheckoutRequest:
     user_id: UserId
     email: str | None
     plan: Plan
+    quoted: Terms | None = None
+    """The terms that the buyer was quoted for one, if they are not the plan's own: a currency, or a chosen amount."""
+    quantity: int = 1
+    trial_days: int = 0
     idempotency_key: str
     pages: ReturnPages
+
+    @property
+    def terms(self) -> Terms:
+        """Return the terms on which one is sold."""
+        return self.quoted or self.plan.terms
 
 
 @attrs.frozen(kw_only=True)
@@ -67,10 +76,12 @@ class Checkout:
     report: ProviderReport
     invoice_report: ProviderReport | None = None
     """The report of the subscription's first invoice, once there is one."""
+    client_secret: str | None = attrs.field(default=None, repr=False)
+    """The secret with which one's own page shows the checkout; None if it is on the provider's page."""
 
 
 class Checkouts(Protocol):
-    """Hosted checkout sessions. Every method raises :class:`PaymentsUnavailable`."""
+    """Checkout sessions. Every method raises :class:`PaymentsUnavailable`."""
 
     async def create(self, request: CheckoutRequest) -> Checkout:
         """Open a session; the same idempotency key returns the same session.

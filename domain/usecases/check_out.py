@@ -8,6 +8,7 @@ import attrs
 from domain.changes.changes import Change, Duplicate, IdempotencyRecord, RecordedPurchase, SnapshotQuery
 from domain.changes.inbox import EventStatus
 from domain.decisions.checkout_progress import CheckoutProgress, CheckoutStage, progress_of
+from domain.decisions.quotes import AS_OFFERED, Wish, quote
 from domain.decisions.reports import claimed_user, ledger_links
 from domain.payments.admission import ParkReason
 from domain.payments.invoices import LineKind
@@ -61,11 +62,19 @@ class CheckoutService:
     reader: AccountReader
 
     async def start(
-        self, user_id: UserId, *, email: str | None, plan_id: str, idempotency_key: str, is_repeatable: bool
+        self,
+        user_id: UserId,
+        *,
+        email: str | None,
+        plan_id: str,
+        idempotency_key: str,
+        is_repeatable: bool,
+        wish: Wish = AS_OFFERED,
     ) -> Checkout:
         """Open a checkout of the plan for the user; `is_repeatable` says that the caller knows the key.
 
         :raises UnknownPlan: if the plan is not on sale.
+        :raises Unsellable: if the plan is not sold in that quantity, for that amount, or in that currency.
         :raises UnknownUser: if the ledger knows no such user: nobody may pay for credits without an owner.
         :raises AlreadySubscribed: if the plan is free and the user is subscribed to it already.
         :raises PaymentsUnavailable: if no session could be opened.
@@ -75,6 +84,7 @@ class CheckoutService:
         plan = self.catalogue.find(plan_id)
         if plan is None or plan.retired:
             raise UnknownPlan(plan_id)
+        sold = quote(plan, wish)
         account = await self.accounts.account(user_id)
         if account is None:
             raise UnknownUser(user_id)
@@ -84,6 +94,9 @@ class CheckoutService:
             user_id=user_id,
             email=account.email or email,
             plan=plan,
+            quoted=sold.terms,
+            quantity=sold.quantity,
+            trial_days=plan.trial_days if plan.trial_days and not await self._has_tried(user_id, plan) else 0,
             idempotency_key=idempotency_key,
             pages=await self._first_pages(user_id, idempotency_key) if is_repeatable else self.pages,
         )
@@ -146,6 +159,11 @@ class CheckoutService:
         of_last = await self.ledger.read(SnapshotQuery(subscription_id=subscription_id))
         state = of_last.subscription.subscription.state if of_last.subscription else None
         return state is not None and state.status not in ENDED
+
+    async def _has_tried(self, user_id: UserId, plan: Plan) -> bool:
+        """Return whether the account has had the plan's trial."""
+        known = await self.ledger.read(SnapshotQuery(user_id=user_id, claims=True))
+        return any(one.plan_id == plan.id and one.kind is LineKind.TRIAL for one in known.claimed)
 
     async def _learn(self, user_id: UserId, checkout: Checkout, waiting: CheckoutProgress) -> CheckoutProgress:
         """Record what the provider reports of a finished checkout, and return the status that follows."""

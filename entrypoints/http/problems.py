@@ -27,6 +27,7 @@ from entrypoints.auth.authenticator import Forbidden, MalformedHeader, Unauthent
 from entrypoints.auth.jwks import AuthUnavailable
 from entrypoints.hints import unclaimable
 from entrypoints.http.openapi import PROBLEM
+from entrypoints.http.refused_wishes import REFUSED_WISHES
 from entrypoints.http.validation_messages import humanize
 from entrypoints.telemetry.requests import current_request
 
@@ -69,6 +70,7 @@ def raw_problem(status: HTTPStatus, kind: str, detail: str, request_id: str) -> 
 
 
 _REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
+    **REFUSED_WISHES,
     InvalidBody: (HTTPStatus.BAD_REQUEST, "invalid-body", "Invalid body: {0.reason}."),
     InvalidUserId: (HTTPStatus.BAD_REQUEST, "invalid-user-id", "user_id must be a UUID."),
     MalformedHeader: (HTTPStatus.BAD_REQUEST, "malformed-header", "{0.name} must be {0.wanted}."),
