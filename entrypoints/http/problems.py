@@ -167,6 +167,8 @@ def ledger_refused() -> ProblemDetailsException:
 def _problem_of(error: Exception) -> ProblemDetailsException:
     status, kind, detail = next(_REFUSALS[one] for one in type(error).__mro__ if one in _REFUSALS)
     retry_after = RETRY_AFTER_SECONDS
+    if isinstance(error, PaymentsUnavailable):
+        log.warning("Stripe was needed: %s", error.cause)
     if isinstance(error, LedgerBusy | RateExceeded):
         retry_after = str(error.retry_after_seconds)
     return problem(status, kind, detail.format(error), retry_after=retry_after)
