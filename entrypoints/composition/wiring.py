@@ -10,6 +10,7 @@ from adapters.memory.rate_counter import MemoryRateCounter
 from adapters.postgres import migrations
 from adapters.postgres.synthetic_users import SqlSyntheticUsers
 from adapters.stripe.checkout import StripeCheckouts
+from adapters.stripe.customers import StripeCustomers
 from adapters.stripe.endpoints import StripeDeployment
 from adapters.stripe.events import CONCERNING
 from adapters.stripe.history import StripeHistory
@@ -32,6 +33,7 @@ from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.refresh_cache import CacheRefresher
 from domain.usecases.retry_inbox import InboxRetrier
 from domain.usecases.retry_outbox import OutboxRetrier
+from domain.usecases.selling.customers import CustomerService
 from domain.usecases.synthetic_users import SyntheticUserService
 from domain.usecases.thresholds import LowBalanceThresholds
 from domain.usecases.use_credits import CreditService
@@ -42,6 +44,7 @@ from entrypoints.composition.stores import Storage
 from entrypoints.doctor import Doctor
 from entrypoints.services import Services
 from entrypoints.settings.settings import Settings
+from entrypoints.telemetry.customers import CustomerLog
 
 
 @contextlib.asynccontextmanager
@@ -89,6 +92,16 @@ def _checkouts(parts: Parts, recorder: PaymentRecorder) -> CheckoutService:
         catalogue=parts.catalogue,
         recorder=recorder,
         reader=_reader(parts),
+        customers=_customers(parts),
+    )
+
+
+def _customers(parts: Parts) -> CustomerService:
+    return CustomerService(
+        links=parts.ledger.customers,
+        customers=StripeCustomers(parts.stripe.patient),
+        accounts=parts.ledger.sql,
+        watch=CustomerLog(),
     )
 
 
@@ -100,6 +113,7 @@ def _outbox_worker(parts: Parts) -> OutboxWorker:
     return OutboxWorker(
         outbox=parts.ledger.inbox,
         invoices=StripeInvoices(parts.stripe.patient),
+        customers=_customers(parts),
         notifications=parts.notifications,
     )
 
