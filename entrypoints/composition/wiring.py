@@ -33,6 +33,7 @@ from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.refresh_cache import CacheRefresher
 from domain.usecases.retry_inbox import InboxRetrier
 from domain.usecases.retry_outbox import OutboxRetrier
+from domain.usecases.selling.adopt_customers import CustomerAdopter
 from domain.usecases.selling.customers import CustomerService
 from domain.usecases.synthetic_users import SyntheticUserService
 from domain.usecases.thresholds import LowBalanceThresholds
@@ -102,6 +103,12 @@ def _customers(parts: Parts) -> CustomerService:
         customers=StripeCustomers(parts.stripe.patient),
         accounts=parts.ledger.sql,
         watch=CustomerLog(),
+    )
+
+
+def _adopter(parts: Parts) -> CustomerAdopter:
+    return CustomerAdopter(
+        links=parts.ledger.customers, customers=StripeCustomers(parts.stripe.patient), audit=parts.ledger.audit
     )
 
 
@@ -185,6 +192,7 @@ def _services(
         auditor=_auditor(parts),
         monitor=Monitor(ledger=parts.ledger.commits, cache=parts.redis.cache, backlogs=parts.ledger.inbox),
         synthetic_users=_synthetic_users(parts),
+        adopter=_adopter(parts),
         doctor=_doctor(parts, authenticator),
         limits=_limits(parts),
     )
