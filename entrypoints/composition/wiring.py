@@ -17,6 +17,7 @@ from adapters.stripe.history import StripeHistory
 from adapters.stripe.identity import StripeIdentity
 from adapters.stripe.invoice_mailer import StripeInvoices
 from adapters.stripe.lookup import StripeLookup
+from adapters.stripe.portal import StripePortal
 from adapters.stripe.webhooks import StripeWebhooks
 from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.check_out import CheckoutService
@@ -35,6 +36,9 @@ from domain.usecases.retry_inbox import InboxRetrier
 from domain.usecases.retry_outbox import OutboxRetrier
 from domain.usecases.selling.adopt_customers import CustomerAdopter
 from domain.usecases.selling.customers import CustomerService
+from domain.usecases.selling.examine_portal import PortalExaminer
+from domain.usecases.selling.open_portal import PortalService
+from domain.usecases.selling.push_portal import PortalPusher
 from domain.usecases.synthetic_users import SyntheticUserService
 from domain.usecases.thresholds import LowBalanceThresholds
 from domain.usecases.use_credits import CreditService
@@ -112,6 +116,35 @@ def _adopter(parts: Parts) -> CustomerAdopter:
     )
 
 
+def _portal(parts: Parts) -> PortalService:
+    portal = StripePortal(parts.stripe.patient)
+    return PortalService(
+        pages=portal,
+        configurations=portal,
+        customers=_customers(parts),
+        accounts=parts.ledger.sql,
+        return_url=parts.settings.portal_return_url,
+    )
+
+
+def _portal_pusher(parts: Parts) -> PortalPusher:
+    return PortalPusher(
+        configurations=StripePortal(parts.stripe.patient),
+        links=parts.ledger.customers,
+        return_url=parts.settings.portal_return_url,
+    )
+
+
+def _portal_examiner(parts: Parts) -> PortalExaminer:
+    return PortalExaminer(
+        configurations=StripePortal(parts.stripe.patient),
+        ledger=parts.ledger.commits,
+        links=parts.ledger.customers,
+        payments=StripeLookup(parts.stripe.patient),
+        catalogue=parts.catalogue,
+    )
+
+
 def _reader(parts: Parts) -> AccountReader:
     return AccountReader(accounts=parts.ledger.sql, audit=parts.ledger.audit, cache=parts.redis.cache)
 
@@ -132,6 +165,7 @@ def _doctor(parts: Parts, authenticator: Authenticator) -> Doctor:
         ledger=parts.ledger.commits,
         auditor=_auditor(parts),
         backlogs=parts.ledger.inbox,
+        portal=_portal_examiner(parts),
         livemode=parts.settings.livemode,
         wanted_url=f"{parts.settings.public_url}/webhooks/stripe",
         wanted_events=CONCERNING,
@@ -193,6 +227,8 @@ def _services(
         monitor=Monitor(ledger=parts.ledger.commits, cache=parts.redis.cache, backlogs=parts.ledger.inbox),
         synthetic_users=_synthetic_users(parts),
         adopter=_adopter(parts),
+        portal=_portal(parts),
+        portal_pusher=_portal_pusher(parts),
         doctor=_doctor(parts, authenticator),
         limits=_limits(parts),
     )
