@@ -7,10 +7,11 @@ import attrs
 import stripe
 
 from adapters.stripe.checkout_parameters import parameters_of
-from adapters.stripe.connection import StripeConnection, dated, plain, translated
+from adapters.stripe.connection import StripeConnection, dated, is_missing, plain, translated
 from adapters.stripe.events import read_event
 from domain.payments.purchases import Link
 from domain.payments.reports import ProviderReport, SaleReport
+from domain.ports.customers import CustomerMissing
 from domain.ports.payment_provider import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable
 from domain.values.plans import PlanMode
 
@@ -26,6 +27,7 @@ class StripeCheckouts:
 
         :raises PaymentsUnavailable: if Stripe cannot be reached, or rejects the request.
         :raises CheckoutDiffers: if the key was used with different parameters, such as another email.
+        :raises CustomerMissing: if Stripe has no such customer any more.
         """
         parameters = parameters_of(request)
         with translated():
@@ -35,6 +37,10 @@ class StripeCheckouts:
                 )
             except stripe.IdempotencyError as error:
                 raise CheckoutDiffers from error
+            except stripe.InvalidRequestError as error:
+                if request.customer_id is not None and is_missing(error) and error.param == "customer":
+                    raise CustomerMissing(request.customer_id) from error
+                raise
             return _checkout(plain(answer))
 
     async def retrieve(self, session_id: str) -> Checkout | None:

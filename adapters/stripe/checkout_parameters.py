@@ -23,11 +23,10 @@ def parameters_of(request: CheckoutRequest) -> "SessionCreateParams":
         "client_reference_id": request.user_id,
         "metadata": metadata,
         **_pages(request),
+        **_buyer(request),
         **_collected(request),
         **_paid_so(request, metadata),
     }
-    if request.email:
-        parameters["customer_email"] = request.email
     return cast("SessionCreateParams", parameters)
 
 
@@ -61,6 +60,19 @@ def _pages(request: CheckoutRequest) -> dict[str, Any]:
     if request.plan.checkout.ui is Ui.EMBEDDED:
         return {"ui_mode": "embedded_page", "return_url": request.pages.success_url}
     return {"success_url": request.pages.success_url, "cancel_url": request.pages.cancel_url}
+
+
+def _buyer(request: CheckoutRequest) -> dict[str, Any]:
+    if request.customer_id is None:
+        return {"customer_email": request.email} if request.email else {}
+    known: dict[str, Any] = {"customer": request.customer_id}
+    if request.plan.checkout.managed_payments:
+        return known  # then Stripe keeps what buyers enter, and their cards
+    # Addresses and names that buyers enter are kept for renewals and invoices; tax needs them there.
+    known["customer_update"] = {"address": "auto", "name": "auto"}
+    if request.plan.mode is PlanMode.PAYMENT:  # a subscription always keeps the card
+        known["saved_payment_method_options"] = {"payment_method_save": "enabled"}
+    return known
 
 
 def _collected(request: CheckoutRequest) -> dict[str, Any]:

@@ -16,12 +16,15 @@ from domain.payments.purchases import Link, PaymentStatus
 from domain.payments.reports import ProviderReport, SaleReport, SubscriptionReport
 from domain.payments.subscriptions import ENDED, SubscriptionId
 from domain.ports.cache import CacheUnavailable, CheckoutNote, SessionMarkers
+from domain.ports.customers import CustomerMissing
 from domain.ports.ledger import Accounts, Ledger, LedgerUnavailable, after_a_commit
 from domain.ports.payment_provider import Checkout, CheckoutRequest, Checkouts
 from domain.usecases.read_account import AccountReader, UnknownUser
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder
 from domain.usecases.recorded import Recorded
+from domain.usecases.selling.customers import CustomerService
 from domain.values.accounts import UserId
+from domain.values.customers import CustomerId
 from domain.values.plans import Catalogue, Plan, PlanMode
 from domain.values.return_pages import ReturnPages
 
@@ -60,6 +63,7 @@ class CheckoutService:
     catalogue: Catalogue
     recorder: PaymentRecorder
     reader: AccountReader
+    customers: CustomerService
 
     async def start(
         self,
@@ -98,9 +102,10 @@ class CheckoutService:
             quantity=sold.quantity,
             trial_days=plan.trial_days if plan.trial_days and not await self._has_tried(user_id, plan) else 0,
             idempotency_key=idempotency_key,
-            pages=await self._first_pages(user_id, idempotency_key) if is_repeatable else self.pages,
+            pages=self.pages,
+            customer_id=await self.customers.for_checkout(user_id, account.email or email),
         )
-        checkout = await self.checkouts.create(request)
+        checkout = await self._opened(await self._as_first_asked(request) if is_repeatable else request)
         with contextlib.suppress(CacheUnavailable):
             await self.markers.remember_checkout(checkout.session_id, CheckoutNote(user_id=user_id, plan_id=plan.id))
         return checkout
@@ -133,20 +138,41 @@ class CheckoutService:
             return await self._with_balance(user_id, waiting)
         return await self._learn(user_id, checkout, waiting)
 
-    async def _first_pages(self, user_id: UserId, key: str) -> ReturnPages:
-        """Return the pages of the process that the key reached first, since the provider compares them.
+    async def _as_first_asked(self, asked: CheckoutRequest) -> CheckoutRequest:
+        """Return the request with pages, customer and trial as when the key came first: the provider compares them.
 
         They are kept in the ledger before the session is opened, so that clicks at the same moment agree as well. A
         ledger that takes no writes prevents no checkout.
         """
-        ours = {"success_url": self.pages.success_url, "cancel_url": self.pages.cancel_url}
-        request = IdempotencyRecord(key=key, user_id=user_id, content={"operation": "checkout"}, answer=ours)
+        ours = {
+            "success_url": asked.pages.success_url,
+            "cancel_url": asked.pages.cancel_url,
+            "customer_id": asked.customer_id,
+            **({"trial_days": asked.trial_days} if asked.plan.trial_days else {}),
+        }
+        kept = IdempotencyRecord(
+            key=asked.idempotency_key, user_id=asked.user_id, content={"operation": "checkout"}, answer=ours
+        )
         with contextlib.suppress(LedgerUnavailable):
-            (result,) = await self.ledger.commit((Change(request=request),))
-            if isinstance(result, Duplicate) and result.request and result.request.content == request.content:
+            (result,) = await self.ledger.commit((Change(request=kept),))
+            if isinstance(result, Duplicate) and result.request and result.request.content == kept.content:
                 first = result.request.answer
-                return ReturnPages(success_url=str(first["success_url"]), cancel_url=str(first["cancel_url"]))
-        return self.pages
+                pages = ReturnPages(success_url=str(first["success_url"]), cancel_url=str(first["cancel_url"]))
+                customer = first.get("customer_id")
+                trial = int(str(first.get("trial_days", asked.trial_days)))
+                customer_id = CustomerId(str(customer)) if customer else None
+                return attrs.evolve(asked, pages=pages, customer_id=customer_id, trial_days=trial)
+        return asked
+
+    async def _opened(self, request: CheckoutRequest) -> Checkout:
+        """Open the session; a customer that the provider has no longer is made again, once."""
+        try:
+            return await self.checkouts.create(request)
+        except CustomerMissing as missing:
+            made = await self.customers.for_checkout(request.user_id, request.email, gone=missing.customer_id)
+            # The provider may repeat its refusal under the first key.
+            key = f"{request.idempotency_key}-{made or 'alone'}"
+            return await self.checkouts.create(attrs.evolve(request, customer_id=made, idempotency_key=key))
 
     async def _has(self, user_id: UserId, plan: Plan) -> bool:
         """Return whether a period of the free plan is running, or the subscription of the last one goes on."""

@@ -13,7 +13,14 @@ from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetail
 from domain.ports.cache import CacheUnavailable
 from domain.ports.deployment import SyntheticUsersRefused
 from domain.ports.ledger import LedgerBusy, LedgerUnavailable, LedgerUntouched
-from domain.ports.payment_provider import CheckoutDiffers, InvalidBody, InvalidSignature, PaymentsUnavailable
+from domain.ports.payment_provider import (
+    CheckoutDiffers,
+    InvalidBody,
+    InvalidSignature,
+    PaymentsRefused,
+    PaymentsUnavailable,
+)
+from domain.ports.portal import PortalNotSetUp
 from domain.upkeep.synthetic_users import MAX_USERS, InvalidTag, WrongNumberOfUsers
 from domain.usecases.check_out import AlreadySubscribed, UnknownPlan, UnknownSession
 from domain.usecases.limit_rates import RateExceeded
@@ -122,6 +129,8 @@ _REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
         "payments-unavailable",
         "Stripe could not be reached; try again.",
     ),
+    PaymentsRefused: (HTTPStatus.BAD_GATEWAY, "payments-refused", "Stripe refused this; the service's log says why."),
+    PortalNotSetUp: (HTTPStatus.CONFLICT, "portal-not-set-up", "The operator has not set up the portal at Stripe."),
     CheckoutDiffers: (
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "key-reused",
@@ -169,6 +178,8 @@ def _problem_of(error: Exception) -> ProblemDetailsException:
     retry_after = RETRY_AFTER_SECONDS
     if isinstance(error, PaymentsUnavailable):
         log.warning("Stripe was needed: %s", error.cause)
+    if isinstance(error, PaymentsRefused):
+        log.error("Stripe refused a request: %s", error.cause)
     if isinstance(error, LedgerBusy | RateExceeded):
         retry_after = str(error.retry_after_seconds)
     return problem(status, kind, detail.format(error), retry_after=retry_after)

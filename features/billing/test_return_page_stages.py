@@ -13,6 +13,7 @@ from domain.payments.reports import SaleReport
 from domain.ports.payment_provider import Checkout, CheckoutRequest
 from domain.usecases.check_out import AlreadySubscribed, CheckoutService
 from domain.usecases.read_account import AccountReader
+from domain.usecases.tests.memory_customers import customers_of
 from domain.values.plans import PlanId
 from domain.values.return_pages import ReturnPages
 from features.billing.packs import NAMED, completed, refund_of, session
@@ -64,6 +65,7 @@ class Shop(World):
             catalogue=self.recorder.catalogue,
             recorder=self.recorder,
             reader=AccountReader(accounts=self.ledger, audit=self.ledger.audit, cache=MemoryQuotaCache()),
+            customers=customers_of(self.ledger),
         )
 
     async def returns(self, about: Payload, bill: Payload | None = None) -> CheckoutProgress:

@@ -58,10 +58,11 @@ class StripeAccount(Books):
     def create_session(self, order: Order, page: str, *, api_version: str = API_VERSION) -> Object:
         """Return a new session, paid on a page below the address `page`; its events will be of this API version."""
         with self.lock:
+            buyer = self.buyer(order.customer)
             session_id = self.new_id("cs_test_")
             items = [(self.kept("price", price_id), quantity) for price_id, quantity in ordered_prices(self, order)]
             cart = new_cart(order, items)
-            session = new_session(order, session_id, f"{page}/c/pay/{session_id}", self.now()) | cart.totals
+            session = new_session(order, session_id, f"{page}/c/pay/{session_id}", self.now(), buyer) | cart.totals
             self._checkouts[session_id] = _Checkout(order=order, session=session, api_version=api_version, cart=cart)
             return copy.deepcopy(session)
 
@@ -124,7 +125,7 @@ class StripeAccount(Books):
                 raise declined()
             costs = session["amount_total"] > 0
             arrives_later = method == "delayed" and costs and session["mode"] == "payment"
-            session["customer_details"] = customer_details(session["customer_email"] or email)
+            session["customer_details"] = customer_details(self.address_of(session) or email)
             session["status"], session["url"] = "complete", None
             paid = "paid" if costs else "no_payment_required"
             session["payment_status"] = "unpaid" if arrives_later else paid
@@ -225,7 +226,7 @@ class StripeAccount(Books):
 
     def _begin_subscription(self, checkout: _Checkout) -> None:
         session, order = checkout.session, checkout.order
-        session["customer"] = self.new_customer(session["customer_details"]["email"])
+        session["customer"] = session["customer"] or self.new_customer(session["customer_details"]["email"])
         _, subscription, bill = self.billing.subscribe(
             session["customer"],
             checkout.cart.ordered,

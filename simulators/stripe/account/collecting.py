@@ -121,6 +121,7 @@ class StripeCollecting:
             is_taxed=is_taxed,
             metadata=dict(metadata),
             discounts=[discount["id"]] if discount else [],
+            customer=intent["customer"],
             _discount=discount,
         )
         self.finalize(bill)

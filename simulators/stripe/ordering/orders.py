@@ -5,7 +5,7 @@ from typing import Any
 
 import attrs
 
-from simulators.stripe.objects import API_VERSION
+from simulators.stripe.objects import API_VERSION, Object
 from simulators.stripe.ordering.line_options import interval_count_of, limits_of, tax_behavior_of, trial_days_of
 from simulators.stripe.ordering.options import PARAMETERS, Options, options
 from simulators.stripe.requests.parameters import (
@@ -33,13 +33,16 @@ _PARAMETERS = frozenset(
         "allow_promotion_codes",
         "cancel_url",
         "client_reference_id",
+        "customer",
         "customer_email",
+        "customer_update",
         "expand",
         "invoice_creation",
         "line_items",
         "metadata",
         "mode",
         "payment_intent_data",
+        "saved_payment_method_options",
         "subscription_data",
         "success_url",
         *PARAMETERS,
@@ -72,6 +75,9 @@ class Order:
     success_url: str
     cancel_url: str | None
     customer_email: str | None
+    customer: str | None = None
+    customer_update: tuple[tuple[str, str], ...] = ()
+    saved_methods: Object | None = None
     client_reference_id: str | None
     allow_promotion_codes: bool | None
     creates_invoice: bool
@@ -113,6 +119,9 @@ def order(parameters: Mapping[str, Any], *, api_version: str = API_VERSION) -> O
         success_url=address(parameters, "success_url") or "",
         cancel_url=address(parameters, "cancel_url"),
         customer_email=text(parameters, "customer_email"),
+        customer=text(parameters, "customer"),
+        customer_update=_customer_update(parameters),
+        saved_methods=_saved_methods(parameters),
         client_reference_id=text(parameters, "client_reference_id"),
         allow_promotion_codes=promotion,
         creates_invoice=boolean(invoice, "enabled", "invoice_creation") or False,
@@ -127,6 +136,38 @@ def order(parameters: Mapping[str, Any], *, api_version: str = API_VERSION) -> O
         method_types=tuple(texts(parameters, "payment_method_types")) or ("card",),
         items=items,
     )
+
+
+def _customer_update(parameters: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return what of the customer a checkout may change, each `auto` or `never`."""
+    if text(parameters, "customer") and text(parameters, "customer_email"):
+        message = "You may only specify one of these parameters: customer, customer_email."
+        raise invalid(message, "customer_email")
+    given = mapping(parameters, "customer_update")
+    if given and not text(parameters, "customer"):
+        raise invalid("`customer_update` can only be used with `customer`.", "customer_update")
+    refuse_unknown(given, ("address", "name", "shipping"))
+    for name, value in given.items():
+        if value not in ("auto", "never"):
+            raise invalid(f"Invalid customer_update[{name}]: must be one of auto or never", f"customer_update[{name}]")
+    return tuple((str(name), str(value)) for name, value in sorted(given.items()))
+
+
+def _saved_methods(parameters: Mapping[str, Any]) -> Object | None:
+    """Return what a checkout does with saved payment methods, as the session shows it."""
+    given = mapping(parameters, "saved_payment_method_options")
+    refuse_unknown(given, ("allow_redisplay_filters", "payment_method_remove", "payment_method_save"))
+    for name in ("payment_method_remove", "payment_method_save"):
+        if given.get(name, "disabled") not in ("disabled", "enabled"):
+            place = f"saved_payment_method_options[{name}]"
+            raise invalid(f"Invalid {place}: must be one of disabled or enabled", place)
+    if not given:
+        return None
+    return {
+        "allow_redisplay_filters": texts(given, "allow_redisplay_filters") or ["always"],
+        "payment_method_remove": text(given, "payment_method_remove") or "disabled",
+        "payment_method_save": text(given, "payment_method_save") or "disabled",
+    }
 
 
 def _interval(parameters: Mapping[str, Any]) -> str:

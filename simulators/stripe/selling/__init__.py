@@ -1,1 +1,1 @@
-"""Products, prices, customers, portal, promotion codes and saved cards, as Stripe keeps them."""
+"""Products, prices, customers, portal, promotion codes, saved cards as Stripe keeps them."""
