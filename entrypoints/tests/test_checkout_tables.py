@@ -1,5 +1,6 @@
 """What Stripe would refuse of a checkout is refused with the catalogue, in words, and all of it at once."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 
@@ -79,7 +80,8 @@ def test_the_deployment_says_what_its_plans_do_not(tmp_path: Path) -> None:
 
 def test_the_languages_are_those_of_stripes_page() -> None:
     """Of the API version in use."""
-    hints = get_type_hints(stripe_params.SessionCreateParams, vars(stripe_params))
+    names = {**vars(stripe_params), "Mapping": Mapping, "StripeContext": str}
+    hints = get_type_hints(stripe_params.SessionCreateParams, names)
     words = {word for one in get_args(hints["locale"]) if get_origin(one) is Literal for word in get_args(one)}
     assert words == LOCALES
 

@@ -1,7 +1,7 @@
 """Each option of a plan reaches Stripe, in parameters that its own types and the stand-in accept."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import attrs
@@ -46,6 +46,8 @@ OPTIONS = {
     "managed": MANAGED,
     "managed and embedded": attrs.evolve(MANAGED, ui=Ui.EMBEDDED),
 }
+NAMES = {**vars(stripe_params), "Mapping": Mapping, "StripeContext": str}
+"""What the annotations of the package name."""
 
 
 @pytest.fixture
@@ -70,25 +72,24 @@ async def opened(stripe: StripeStandIn, request: CheckoutRequest) -> tuple[Check
     return checkout, session
 
 
-def strangers(given: Any, wanted: Any, place: str = "") -> list[str]:
+def strangers(given: Any, wanted: Any, place: str = "") -> list[str]:  # noqa: PLR0911 - one return per kind of type
     """Return the places of parameters that Stripe's types do not know, by name, kind or word."""
-    if isinstance(wanted, str):
-        wanted = eval(wanted, vars(stripe_params))  # noqa: S307 - annotations of the stripe package
-    while get_origin(wanted) in (Literal, None) or not hasattr(wanted, "__required_keys__"):
-        alternatives = get_args(wanted)
-        if get_origin(wanted) is Literal:
-            return [] if given in alternatives else [f"{place}={given}"]
-        if isinstance(wanted, type) and get_origin(wanted) is None:
-            return [] if isinstance(given, wanted) else [f"{place}: {type(given).__name__}"]
-        if get_origin(wanted) is list:
-            return [found for one in given for found in strangers(one, alternatives[0], place)]
-        if get_origin(wanted) is dict:
-            return [key for key, value in given.items() if not isinstance(value, str)]
-        # A union's `str` is for words of later versions: those of this one are tried first.
-        literals = [one for one in alternatives if one is not str] or list(alternatives)
-        tried = [strangers(given, one, place) for one in literals]
-        return [] if [] in tried else tried[0]
-    hints = get_type_hints(wanted, vars(stripe_params))
+    alternatives, kind = get_args(wanted), get_origin(wanted)
+    if kind is Literal:
+        return [] if given in alternatives else [f"{place}={given}"]
+    if kind is list:
+        return [found for one in given for found in strangers(one, alternatives[0], place)]
+    if kind is dict:
+        return [f"{place}.{key}" for key, value in given.items() if not isinstance(value, str)]
+    if alternatives:
+        # A union's `str` is for words of later versions: those of this one are tried.
+        tried = [strangers(given, one, place) for one in alternatives if one is not str or len(alternatives) == 1]
+        return min(tried, key=len)
+    if not hasattr(wanted, "__required_keys__"):
+        return [] if isinstance(given, wanted) else [f"{place}: {type(given).__name__}"]
+    if not isinstance(given, dict):
+        return [f"{place}: {type(given).__name__}"]
+    hints = get_type_hints(wanted, NAMES)
     unknown = [f"{place}.{key}" for key in given if key not in hints]
     known = (strangers(value, hints[key], f"{place}.{key}") for key, value in given.items() if key in hints)
     return unknown + [found for one in known for found in one]
