@@ -34,6 +34,7 @@ pytest_plugins = (
     "features.steps.invoices",
     "features.steps.operators",
     "features.steps.product",
+    "features.steps.selling",
     "features.harness.stripe_cli",
     "features.harness.deployment",
 )

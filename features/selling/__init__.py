@@ -1,0 +1,1 @@
+"""Selling on the real parts: customers at Stripe, and the portal."""
