@@ -35,6 +35,7 @@ pytest_plugins = (
     "features.steps.operators",
     "features.steps.product",
     "features.steps.choosing",
+    "features.steps.selling",
     "features.harness.stripe_cli",
     "features.harness.deployment",
 )

@@ -53,8 +53,7 @@ class StripePortal:
             except stripe.InvalidRequestError as error:
                 if is_missing(error) and error.param == "customer":
                     raise CustomerMissing(customer_id) from error
-                # Stripe has no code for this.
-                if configuration_id is None and "configuration" in str(error.user_message).lower():
+                if configuration_id is None and _lacks_configuration(error):
                     raise PortalNotSetUp from error
                 raise
         url = session.get("url")
@@ -94,6 +93,12 @@ class StripePortal:
         """
         with translated(refusals=True):
             await self._v1.configurations.update_async(configuration_id, _parameters(settings, is_new=False))
+
+
+def _lacks_configuration(error: stripe.InvalidRequestError) -> bool:
+    """Return whether Stripe asks for a configuration; it has no code for that."""
+    said = str(error.user_message).lower()
+    return error.code is None and ("default configuration" in said or "portal settings" in said)
 
 
 def _parameters(settings: PortalSettings, *, is_new: bool) -> Any:

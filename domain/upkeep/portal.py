@@ -37,7 +37,7 @@ def _diagnose(one: PortalConfiguration, ledger_id: str, known_prices: frozenset[
         return Diagnosis(SUBJECT, Verdict.BAD, seen, remedy)
     if not offered:
         return Diagnosis(SUBJECT, Verdict.GOOD, f"the {name} lets customers switch to nothing else")
-    return Diagnosis(SUBJECT, Verdict.GOOD, f"the {name} offers {len(offered)} prices, all of them known")
+    return Diagnosis(SUBJECT, Verdict.GOOD, f"the {name} offers only prices that Credence knows")
 
 
 def _met(configurations: Iterable[PortalConfiguration], ledger_id: str) -> tuple[PortalConfiguration, ...]:
