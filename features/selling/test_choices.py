@@ -17,9 +17,10 @@ def ada(story: Story) -> Customer:
     return story.sign_up("Ada")
 
 
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    """A page of Debian's Chromium."""
+@pytest.fixture
+def page(ada: Customer) -> Iterator[Page]:
+    """A page of Debian's Chromium; its loop begins after Ada's sign-up and ends before the story's."""
+    assert ada.user_id
     path = shutil.which("chromium")
     if path is None:
         raise FileNotFoundError("chromium is missing: apt-get install chromium")

@@ -269,6 +269,7 @@ async def test_what_is_sent_to_stripe(mode: PlanMode, interval: str | None, carr
     price = "line_items[0][price_data]"
     expected = {
         "mode": mode.value,
+        "managed_payments[enabled]": "false",
         "line_items[0][quantity]": "1",
         f"{price}[currency]": "usd",
         f"{price}[unit_amount]": "500",
