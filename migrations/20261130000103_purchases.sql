@@ -77,7 +77,7 @@ create table public.stripe_prices (
     plan_id text not null, credits bigint not null check (credits >= 0),
     unit_amount text not null check (unit_amount ~ '^[0-9]+(/[0-9]+)?$'),
     currency text, interval text, interval_count integer not null default 1 check (interval_count > 0),
-    product_id text, for_sale boolean not null default false,
+    tax_behavior text, product_id text, for_sale boolean not null default false,
     created_at timestamptz not null default clock_timestamp(),
     check (product_id is null or (currency is not null and unit_amount !~ '/')),
     check (product_id is not null or not for_sale)
@@ -101,6 +101,7 @@ as $$
     select coalesce(jsonb_agg(jsonb_build_object(
         'id', p.id, 'product_id', p.product_id, 'is_for_sale', p.for_sale, 'sells', jsonb_build_object(
             'plan_id', p.plan_id, 'credits', p.credits, 'interval', p.interval, 'interval_count', p.interval_count,
+            'tax_behavior', p.tax_behavior,
             'money', jsonb_build_object('amount', p.unit_amount::bigint, 'currency', p.currency)
         )
     ) order by p.id), '[]')
@@ -114,12 +115,12 @@ create function public.stripe_prices_record(price jsonb)
 returns boolean language sql security definer set search_path = ''
 as $$
     insert into public.stripe_prices as p (
-        id, plan_id, credits, unit_amount, currency, interval, interval_count, product_id, for_sale
+        id, plan_id, credits, unit_amount, currency, interval, interval_count, tax_behavior, product_id, for_sale
     )
     select
         price ->> 'id', sells ->> 'plan_id', (sells ->> 'credits')::bigint, sells #>> '{money,amount}',
         sells #>> '{money,currency}', sells ->> 'interval', (sells ->> 'interval_count')::integer,
-        price ->> 'product_id', (price ->> 'is_for_sale')::boolean
+        sells ->> 'tax_behavior', price ->> 'product_id', (price ->> 'is_for_sale')::boolean
     from (select price -> 'sells') given (sells)
     on conflict (id) do update set for_sale = excluded.for_sale where p.product_id is not null;
     select true

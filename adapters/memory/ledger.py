@@ -10,6 +10,7 @@ import attrs
 
 from adapters.memory.accounts import MemoryAccounts
 from adapters.memory.audit import MemoryAudit
+from adapters.memory.customers import MemoryCustomerLinks
 from adapters.memory.grants import MemoryGrants
 from adapters.memory.inbox import MemoryInbox
 from adapters.memory.outbox import MemoryOutbox
@@ -52,6 +53,7 @@ class MemoryLedger:
         self.outbox = MemoryOutbox(clock)
         self.grants = MemoryGrants()
         self.accounts = MemoryAccounts()
+        self.customers = MemoryCustomerLinks(self.accounts, self.outbox)
         self.walk = MemoryWalk(self.accounts, clock)
         self.purchases = MemoryPurchases()
         self._subscriptions: dict[SubscriptionId, RecordedSubscription] = {}

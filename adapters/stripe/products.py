@@ -12,12 +12,13 @@ from adapters.stripe.objects.fields import Object, UnreadableField
 from adapters.stripe.objects.prices import PRICE_CREDITS_KEY, PRICE_PLAN_KEY, read_price
 from domain.ports.payment_provider import PaymentsRefused, PaymentsUnavailable
 from domain.ports.provider_catalogue import PermissionMissing
+from domain.values.checkout_options import TaxBehavior
 from domain.values.money import Money
 from domain.values.plans import PlanId
 from domain.values.prices import PlanPrice, ProviderPrice, ProviderProduct
 
 if TYPE_CHECKING:
-    from stripe.params import PriceCreateParams, PriceUpdateParams, ProductUpdateParams
+    from stripe.params import PriceCreateParams, PriceUpdateParams, ProductCreateParams, ProductUpdateParams
 
 PUSHED_KEY = "credence_pushed"
 """Set to `yes` in the metadata of a price that a push made; a merchant's own price of the product lacks it."""
@@ -47,36 +48,40 @@ class StripeProducts:
                 name=str(found.get("name")),
                 is_active=found.get("active") is True,
                 default_price=fields.reference(found, "default_price"),
+                tax_code=fields.reference(found, "tax_code"),
                 prices=await self._prices(product_id),
             )
 
-    async def make_product(self, product_id: str, *, plan_id: str, name: str) -> None:
+    async def make_product(self, product_id: str, *, plan_id: str, name: str, tax_code: str | None = None) -> None:
         """Make the product; if it exists, give it this name and let it be sold.
 
         :raises PaymentsUnavailable: if Stripe cannot be reached.
         :raises PaymentsRefused: if it refuses the name.
         :raises PermissionMissing: if the key may not do it.
         """
+        given: dict[str, Any] = {"name": name, "active": True}
+        if tax_code is not None:
+            given["tax_code"] = tax_code
+        made = {**given, "id": product_id, "metadata": {PRICE_PLAN_KEY: plan_id}}
         with _asking("Products: Write"):
             try:
-                await self._v1.products.create_async(
-                    {"id": product_id, "name": name, "metadata": {PRICE_PLAN_KEY: plan_id}}
-                )
+                await self._v1.products.create_async(cast("ProductCreateParams", made))
             except stripe.InvalidRequestError as error:
                 if error.code != "resource_already_exists":
                     raise
-                await self._v1.products.update_async(product_id, {"name": name, "active": True})
+                await self._v1.products.update_async(product_id, cast("ProductUpdateParams", given))
 
     async def change_product(
         self,
         product_id: str,
         *,
         name: str | None = None,
+        tax_code: str | None = None,
         is_active: bool | None = None,
         default_price: str | None = None,
     ) -> None:
         """Change what is not None. Raises as :meth:`make_product`."""
-        given = {"name": name, "active": is_active, "default_price": default_price}
+        given = {"name": name, "tax_code": tax_code, "active": is_active, "default_price": default_price}
         changes = {key: value for key, value in given.items() if value is not None}
         with _asking("Products: Write"):
             await self._v1.products.update_async(product_id, cast("ProductUpdateParams", changes))
@@ -110,7 +115,8 @@ class StripeProducts:
     async def _made(self, product_id: str, sells: PlanPrice, attempt: int) -> ProviderPrice | None:
         """Return the price, or None if Stripe answered with an error of its own, or the key was used differently."""
         parameters = _parameters(product_id, sells)
-        terms = (sells.credits, sells.money.amount, sells.money.currency, sells.interval, sells.interval_count)
+        money, tax = sells.money, sells.tax_behavior
+        terms = (sells.credits, money.amount, money.currency, sells.interval, sells.interval_count, tax)
         key = f"{product_id}:{'/'.join(map(str, terms))}:{attempt}"
         try:
             return _price(plain(await self._v1.prices.create_async(parameters, {"idempotency_key": key})))
@@ -161,6 +167,8 @@ def _parameters(product_id: str, sells: PlanPrice) -> "PriceCreateParams":
     }
     if sells.interval is not None:
         parameters["recurring"] = {"interval": sells.interval, "interval_count": sells.interval_count}
+    if sells.tax_behavior is not None:
+        parameters["tax_behavior"] = sells.tax_behavior.value
     return cast("PriceCreateParams", parameters)
 
 
@@ -188,6 +196,7 @@ def _sells(price: Object) -> PlanPrice | None:
             money=Money(amount=int(unit), currency=read.currency),
             interval=read.interval,
             interval_count=read.interval_count,
+            tax_behavior=TaxBehavior(tax) if (tax := fields.text(price, "tax_behavior")) in set(TaxBehavior) else None,
         )
     except (UnreadableField, ValueError):
         return None

@@ -18,14 +18,16 @@ class MakeProduct:
 
     product_id: str
     name: str
+    tax_code: str | None = None
 
 
 @attrs.frozen(kw_only=True)
 class ChangeProduct:
-    """Rename, sell again or archive the plan's product; None stays as it is."""
+    """Rename, sell again or archive the plan's product, or give it a tax code; None stays as it is."""
 
     product_id: str
     name: str | None = None
+    tax_code: str | None = None
     is_active: bool | None = None
 
 
@@ -95,7 +97,9 @@ class PushState:
     def after(self, step: Step, made: ProviderPrice | None = None) -> "PushState":
         """Return the state after the step; `made` is the price that was made, if it was one."""
         if isinstance(step, MakeProduct):
-            new = ProviderProduct(id=step.product_id, name=step.name, is_active=True, default_price=None)
+            new = ProviderProduct(
+                id=step.product_id, name=step.name, is_active=True, default_price=None, tax_code=step.tax_code
+            )
             return attrs.evolve(self, product=new)
         if isinstance(step, RecordPrice):
             others = tuple(one for one in self.recorded if one.id != step.price.id)
@@ -104,10 +108,11 @@ class PushState:
         assert product is not None  # noqa: S101 - for the type checker: the steps below change a product
         match step:
             case ChangeProduct():
-                name, is_active = step.name, step.is_active
+                name, tax_code, is_active = step.name, step.tax_code, step.is_active
                 product = attrs.evolve(
                     product,
                     name=product.name if name is None else name,
+                    tax_code=product.tax_code if tax_code is None else tax_code,
                     is_active=product.is_active if is_active is None else is_active,
                 )
             case SetDefaultPrice():
@@ -131,7 +136,9 @@ class PushState:
         wanted = prices_of(self.plan)
         if self.product is None:
             if wanted:
-                yield MakeProduct(product_id=product_of(self.plan.id), name=self.plan.name)
+                yield MakeProduct(
+                    product_id=product_of(self.plan.id), name=self.plan.name, tax_code=self.plan.checkout.tax_code
+                )
             return
         if wanted:
             yield from self._product_on_sale(self.product)
@@ -150,12 +157,15 @@ class PushState:
             yield ChangeProduct(product_id=self.product.id, is_active=False)
 
     def _product_on_sale(self, product: ProviderProduct) -> Iterator[Step]:
-        if product.name != self.plan.name or not product.is_active:
-            yield ChangeProduct(
-                product_id=product.id,
-                name=self.plan.name if product.name != self.plan.name else None,
-                is_active=None if product.is_active else True,
-            )
+        name, tax_code = self.plan.name, self.plan.checkout.tax_code
+        change = ChangeProduct(
+            product_id=product.id,
+            name=name if product.name != name else None,
+            tax_code=tax_code if product.tax_code != tax_code else None,
+            is_active=None if product.is_active else True,
+        )
+        if change != ChangeProduct(product_id=product.id):
+            yield change
 
     def _price_on_sale(self, found: ProviderPrice, wanted: PlanPrice) -> Iterator[Step]:
         if not found.is_active or found.lookup_key != wanted.lookup_key:

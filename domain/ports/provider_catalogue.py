@@ -26,7 +26,7 @@ class ProviderCatalogue(Protocol):
         """Return the product with all of its prices, active or archived; None if there is none with that id."""
         ...
 
-    async def make_product(self, product_id: str, *, plan_id: str, name: str) -> None:
+    async def make_product(self, product_id: str, *, plan_id: str, name: str, tax_code: str | None = None) -> None:
         """Make the product; if it exists, give it this name and let it be sold."""
         ...
 
@@ -35,6 +35,7 @@ class ProviderCatalogue(Protocol):
         product_id: str,
         *,
         name: str | None = None,
+        tax_code: str | None = None,
         is_active: bool | None = None,
         default_price: str | None = None,
     ) -> None:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 import attrs
 
-from domain.changes.changes import Change, Duplicate, IdempotencyRecord, RecordedPurchase, SnapshotQuery
+from domain.changes.changes import RecordedPurchase, SnapshotQuery
 from domain.changes.inbox import EventStatus
 from domain.decisions.checkout_progress import CheckoutProgress, CheckoutStage, progress_of
+from domain.decisions.quotes import AS_OFFERED, Wish, quote
 from domain.decisions.reports import claimed_user, ledger_links
 from domain.payments.admission import ParkReason
 from domain.payments.invoices import LineKind
@@ -16,14 +17,16 @@ from domain.payments.reports import ProviderReport, SaleReport, SubscriptionRepo
 from domain.payments.subscriptions import ENDED, SubscriptionId
 from domain.ports.cache import CacheUnavailable, CheckoutNote, SessionMarkers
 from domain.ports.ledger import Accounts, Ledger, LedgerUnavailable, after_a_commit
-from domain.ports.payment_provider import Checkout, CheckoutRequest, Checkouts, PriceNotSold
+from domain.ports.payment_provider import Checkout, CheckoutRequest, Checkouts
 from domain.ports.price_book import PriceBook
 from domain.usecases.read_account import AccountReader, UnknownUser
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder
 from domain.usecases.recorded import Recorded
+from domain.usecases.selling.customers import CustomerService
+from domain.usecases.selling.open_checkouts import CheckoutOpener
 from domain.values.accounts import UserId
 from domain.values.plans import Catalogue, Plan, PlanMode
-from domain.values.prices import price_selling, prices_of
+from domain.values.prices import price_selling
 from domain.values.return_pages import ReturnPages
 
 
@@ -62,13 +65,22 @@ class CheckoutService:
     prices: PriceBook
     recorder: PaymentRecorder
     reader: AccountReader
+    customers: CustomerService
 
     async def start(
-        self, user_id: UserId, *, email: str | None, plan_id: str, idempotency_key: str, is_repeatable: bool
+        self,
+        user_id: UserId,
+        *,
+        email: str | None,
+        plan_id: str,
+        idempotency_key: str,
+        is_repeatable: bool,
+        wish: Wish = AS_OFFERED,
     ) -> Checkout:
         """Open a checkout of the plan for the user; `is_repeatable` says that the caller knows the key.
 
         :raises UnknownPlan: if the plan is not on sale.
+        :raises Unsellable: if the plan is not sold in that quantity, for that amount, or in that currency.
         :raises UnknownUser: if the ledger knows no such user: nobody may pay for credits without an owner.
         :raises AlreadySubscribed: if the plan is free and the user is subscribed to it already.
         :raises PaymentsUnavailable: if no session could be opened.
@@ -78,20 +90,27 @@ class CheckoutService:
         plan = self.catalogue.find(plan_id)
         if plan is None or plan.retired:
             raise UnknownPlan(plan_id)
+        sold = quote(plan, wish)
         account = await self.accounts.account(user_id)
         if account is None:
             raise UnknownUser(user_id)
         if plan.mode is PlanMode.SUBSCRIPTION and plan.terms.price.amount == 0 and await self._has(user_id, plan):
             raise AlreadySubscribed(plan_id)
+        price = price_selling(plan, sold.terms, await self.prices.for_sale(plan.id))
         request = CheckoutRequest(
             user_id=user_id,
             email=account.email or email,
             plan=plan,
+            quoted=sold.terms,
+            quantity=sold.quantity,
+            trial_days=plan.trial_days if plan.trial_days and not await self._has_tried(user_id, plan) else 0,
             idempotency_key=idempotency_key,
             pages=self.pages,
-            price_id=await self._price_of(plan),
+            customer_id=await self.customers.for_checkout(user_id, account.email or email),
+            price_id=price.id if price is not None else None,
         )
-        checkout = await self._opened(await self._as_first_asked(request) if is_repeatable else request)
+        opener = CheckoutOpener(checkouts=self.checkouts, ledger=self.ledger, customers=self.customers)
+        checkout = await opener.open(request, is_repeatable=is_repeatable)
         with contextlib.suppress(CacheUnavailable):
             await self.markers.remember_checkout(checkout.session_id, CheckoutNote(user_id=user_id, plan_id=plan.id))
         return checkout
@@ -124,47 +143,6 @@ class CheckoutService:
             return await self._with_balance(user_id, waiting)
         return await self._learn(user_id, checkout, waiting)
 
-    async def _price_of(self, plan: Plan) -> str | None:
-        """Return the id of the pushed price that sells the plan on its present terms, if there is one."""
-        found = price_selling(prices_of(plan)[0], await self.prices.for_sale(plan.id))
-        return found.id if found is not None else None
-
-    async def _opened(self, request: CheckoutRequest) -> Checkout:
-        """Open the session; if the provider does not sell the pushed price, with the terms written out."""
-        try:
-            return await self.checkouts.create(request)
-        except PriceNotSold:
-            # It was archived since the ledger was asked, or in the Dashboard. The provider keeps refusals by their key.
-            key = f"{request.idempotency_key}:inline"
-            return await self.checkouts.create(attrs.evolve(request, price_id=None, idempotency_key=key))
-
-    async def _as_first_asked(self, request: CheckoutRequest) -> CheckoutRequest:
-        """Return the request with the pages and the price that its key was used with first: the provider compares them.
-
-        They are kept in the ledger before the session is opened, so that clicks at the same moment agree as well, and
-        those before and after a push. A ledger that takes no writes prevents no checkout.
-        """
-        plan, pages = request.plan, request.pages
-        sold = f"{plan.terms.credits}/{plan.terms.price.amount}/{plan.terms.price.currency}/{plan.interval}"
-        ours = {
-            "success_url": pages.success_url,
-            "cancel_url": pages.cancel_url,
-            "price": request.price_id,
-            "sold": sold,
-        }
-        record = IdempotencyRecord(
-            key=request.idempotency_key, user_id=request.user_id, content={"operation": "checkout"}, answer=ours
-        )
-        with contextlib.suppress(LedgerUnavailable):
-            (result,) = await self.ledger.commit((Change(request=record),))
-            if isinstance(result, Duplicate) and result.request and result.request.content == record.content:
-                first = result.request.answer
-                pages = ReturnPages(success_url=str(first["success_url"]), cancel_url=str(first["cancel_url"]))
-                # A price of other terms is not what the customer asks for now.
-                price = first.get("price") if first.get("sold") == sold else request.price_id
-                return attrs.evolve(request, pages=pages, price_id=str(price) if price else None)
-        return request
-
     async def _has(self, user_id: UserId, plan: Plan) -> bool:
         """Return whether a period of the free plan is running, or the subscription of the last one goes on."""
         known = await self.ledger.read(SnapshotQuery(user_id=user_id, claims=True))
@@ -176,6 +154,11 @@ class CheckoutService:
         of_last = await self.ledger.read(SnapshotQuery(subscription_id=subscription_id))
         state = of_last.subscription.subscription.state if of_last.subscription else None
         return state is not None and state.status not in ENDED
+
+    async def _has_tried(self, user_id: UserId, plan: Plan) -> bool:
+        """Return whether the account has had the plan's trial."""
+        known = await self.ledger.read(SnapshotQuery(user_id=user_id, claims=True))
+        return any(one.plan_id == plan.id and one.kind is LineKind.TRIAL for one in known.claimed)
 
     async def _learn(self, user_id: UserId, checkout: Checkout, waiting: CheckoutProgress) -> CheckoutProgress:
         """Record what the provider reports of a finished checkout, and return the status that follows."""

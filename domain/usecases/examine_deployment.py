@@ -11,6 +11,7 @@ from domain.ports.payment_provider import PaymentsRefused, PaymentsUnavailable
 from domain.ports.provider_catalogue import PermissionMissing
 from domain.upkeep.diagnosis import Diagnosis, Verdict, diagnose_endpoints, diagnose_left_over, diagnose_schema
 from domain.usecases.audit_cache import CacheAuditor
+from domain.usecases.selling.examine_portal import PortalExaminer
 from domain.usecases.selling.push_plans import PlanPusher
 
 MAX_NAMED = 5
@@ -29,6 +30,7 @@ class DeploymentExaminer:
     auditor: CacheAuditor
     pusher: PlanPusher
     backlogs: Backlogs
+    portal: PortalExaminer
     livemode: bool
     wanted_url: str
     """The URL at which the service receives webhooks."""
@@ -37,7 +39,8 @@ class DeploymentExaminer:
 
     async def examine(self) -> tuple[Diagnosis, ...]:
         """Return every finding, good or bad."""
-        return (*await self._provider(), *await self._ledger(), *await self._catalogue(), *await self._cache())
+        at_provider = (*await self._provider(), *await self._catalogue(), *await self.portal.examine())
+        return (*at_provider, *await self._ledger(), *await self._cache())
 
     async def _provider(self) -> tuple[Diagnosis, ...]:
         try:

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 import attrs
 
+from domain.values.checkout_options import TaxBehavior
 from domain.values.money import Money
-from domain.values.plans import Plan, PlanId
+from domain.values.plans import Plan, PlanId, Terms
 
 MAX_LOOKUP_KEY = 200
 """The most characters of a lookup key at Stripe."""
@@ -21,6 +22,8 @@ class PlanPrice:
     interval: str | None = None
     """`day`, `week`, `month` or `year`; None for a one-time pack."""
     interval_count: int = 1
+    tax_behavior: TaxBehavior | None = None
+    """The way in which it is taxed; None leaves that to the provider's settings."""
 
     @property
     def lookup_key(self) -> str:
@@ -58,6 +61,7 @@ class ProviderProduct:
     name: str
     is_active: bool
     default_price: str | None
+    tax_code: str | None = None
     prices: tuple[ProviderPrice, ...] = ()
 
 
@@ -67,13 +71,26 @@ def product_of(plan_id: str) -> str:
 
 
 def prices_of(plan: Plan) -> tuple[PlanPrice, ...]:
-    """Return the prices at which the plan is sold now, the main one first; none if it is retired."""
+    """Return the prices at which the plan is sold now, the main one first.
+
+    None if it is retired, or if the buyer chooses the amount.
+    """
     if plan.retired:
         return ()
-    terms = plan.terms
-    return (PlanPrice(plan_id=plan.id, credits=terms.credits, money=terms.price, interval=plan.interval),)
+    return tuple(
+        PlanPrice(
+            plan_id=plan.id,
+            credits=plan.terms.credits,
+            money=money,
+            interval=plan.interval,
+            interval_count=plan.interval_count,
+            tax_behavior=plan.checkout.tax_behavior,
+        )
+        for money in plan.fixed_prices
+    )
 
 
-def price_selling(wanted: PlanPrice, pushed: Iterable[PushedPrice]) -> PushedPrice | None:
-    """Return the pushed price that is for sale on exactly these terms, or None."""
-    return next((price for price in pushed if price.is_for_sale and price.sells == wanted), None)
+def price_selling(plan: Plan, terms: Terms, pushed: Iterable[PushedPrice]) -> PushedPrice | None:
+    """Return the pushed price that sells the plan on exactly these terms, if they are its present ones; else None."""
+    wanted = [one for one in prices_of(plan) if (one.credits, one.money) == (terms.credits, terms.price)]
+    return next((price for price in pushed if price.is_for_sale and price.sells in wanted), None)

@@ -15,8 +15,11 @@ from domain.decisions.catalogue_push import (
     Step,
 )
 from domain.usecases.selling.push_plans import PushStep
+from domain.usecases.selling.push_portal import PortalPushed
+from domain.values.portal import TrialsOnSwitch
 from domain.values.prices import PlanPrice
 from entrypoints.amounts import amount_in_words
+from entrypoints.cli.portal import print_portal, push_portal
 from entrypoints.cli.running import report_errors_plainly, run_with_services
 from entrypoints.cli.tables import print_table
 from entrypoints.services import Services
@@ -32,21 +35,41 @@ def plans() -> None:
 
 @plans.command()
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
+@click.option("--no-portal", is_flag=True, help="Leave the customer portal as it is.")
+@click.option(
+    "--downgrades",
+    type=click.Choice(("at-period-end", "at-once")),
+    default="at-period-end",
+    show_default=True,
+    help="When a downgrade in the portal takes effect.",
+)
+@click.option(
+    "--trials",
+    type=click.Choice([one.value for one in TrialsOnSwitch]),
+    default=TrialsOnSwitch.CONTINUE.value,
+    show_default=True,
+    help="What becomes of a trial when its customer switches in the portal.",
+)
 @report_errors_plainly
-def push(*, dry_run: bool) -> None:
-    """Make a product and prices at Stripe for each plan. Safe to repeat; exits 1 if it could not finish."""
+def push(*, dry_run: bool, no_portal: bool, downgrades: str, trials: str) -> None:
+    """Make products, prices and the portal at Stripe match the catalogue. Safe to repeat; exits 1 if it stops."""
     settings = read_settings(os.environ)
     if settings.livemode and settings.plans is None:
         raise click.ClickException("CREDENCE_PLANS is not set: the packaged example is not pushed with a live key.")
     steps: list[PushStep] = []
 
-    async def work(services: Services) -> tuple[str, ...]:
+    async def work(services: Services) -> tuple[tuple[str, ...], PortalPushed | None]:
         async for step in services.pusher.push(dry_run=dry_run):
             steps.append(step)  # noqa: PERF401 - what was done is shown, too, if the next step fails
-        return await services.pusher.left_over()
+        left_over = await services.pusher.left_over()
+        if no_portal:
+            return left_over, None
+        sold, wait = await services.pusher.subscriptions(steps), downgrades == "at-period-end"
+        portal = await push_portal(services, sold, downgrades_wait=wait, trials=TrialsOnSwitch(trials), dry_run=dry_run)
+        return left_over, portal
 
     try:
-        left_over = run_with_services(work)
+        left_over, portal = run_with_services(work)
     except Exception:
         if steps and not dry_run:
             _show("Pushed before it failed", steps)
@@ -56,6 +79,8 @@ def push(*, dry_run: bool) -> None:
         _show("Would be changed" if dry_run else "Changed", steps)
     else:
         click.echo("Nothing to change: products and prices at Stripe match the catalogue.")
+    if portal is not None:
+        print_portal(portal, dry_run=dry_run)
     if left_over:
         click.echo(
             f"Not in the catalogue, and left for sale at Stripe: {', '.join(left_over)}. To take a plan out of sale, "
@@ -71,7 +96,7 @@ def _words(step: Step) -> tuple[str, str, str]:  # noqa: PLR0911 - one return pe
     """Return where a step changes something, what, and how."""
     match step:
         case MakeProduct():
-            return "Stripe", step.product_id, f"create product “{step.name}”"
+            return "Stripe", step.product_id, _product(f"create product “{step.name}”", step.tax_code)
         case ChangeProduct():
             return "Stripe", step.product_id, _product_change(step)
         case MakePrice():
@@ -93,12 +118,17 @@ def _words(step: Step) -> tuple[str, str, str]:  # noqa: PLR0911 - one return pe
 def _product_change(step: ChangeProduct) -> str:
     if step.is_active is False:
         return "archive product"
-    changes = [] if step.name is None else [f"rename to “{step.name}”"]
-    return ", ".join([*changes, *(["sell again"] if step.is_active else [])])
+    renamed = "" if step.name is None else f"rename to “{step.name}”"
+    return _product(", ".join(filter(None, (renamed, "sell again" if step.is_active else ""))), step.tax_code)
+
+
+def _product(change: str, tax_code: str | None) -> str:
+    return ", ".join(filter(None, (change, f"tax code {tax_code}" if tax_code else "")))
 
 
 def _terms(sells: PlanPrice) -> str:
     every = "" if sells.interval is None else f" per {sells.interval}"
     if sells.interval_count != 1:
         every = f" per {sells.interval_count} {sells.interval}s"
-    return f"{sells.credits:,} credits for {amount_in_words(sells.money.amount, sells.money.currency)}{every}"
+    tax = "" if sells.tax_behavior is None else f", tax {sells.tax_behavior}"
+    return f"{sells.credits:,} credits for {amount_in_words(sells.money.amount, sells.money.currency)}{every}{tax}"

@@ -31,7 +31,7 @@ _MESSAGES: Mapping[type[Exception], str] = {
     LedgerUnavailable: "Cannot reach the ledger: {0.cause}",
     CacheUnavailable: "Cannot reach Redis: {0.cause}",
     PaymentsUnavailable: "Cannot reach Stripe: {0.cause}",
-    PaymentsRefused: "Stripe refuses it: {0.cause}",
+    PaymentsRefused: "Stripe refused: {0.cause}",
     PermissionMissing: "Stripe refuses STRIPE_SECRET_KEY: it lacks the permission {0.permission}.",
     CommitRejected: "The ledger refused the change: {0.reason}",
     UnknownEvent: "{0.event_id} was found neither in the inbox nor at Stripe.",

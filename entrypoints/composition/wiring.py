@@ -1,14 +1,14 @@
 """Builds the use cases from their adapters."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import attrs
 
 from adapters.batching.batched_credits import BatchedCreditService
 from adapters.memory.rate_counter import MemoryRateCounter
 from adapters.postgres import migrations
-from adapters.postgres.price_book import SqlPriceBook
 from adapters.postgres.synthetic_users import SqlSyntheticUsers
 from adapters.stripe.checkout import StripeCheckouts
 from adapters.stripe.endpoints import StripeDeployment
@@ -17,7 +17,6 @@ from adapters.stripe.history import StripeHistory
 from adapters.stripe.identity import StripeIdentity
 from adapters.stripe.invoice_mailer import StripeInvoices
 from adapters.stripe.lookup import StripeLookup
-from adapters.stripe.products import StripeProducts
 from adapters.stripe.webhooks import StripeWebhooks
 from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.check_out import CheckoutService
@@ -34,13 +33,21 @@ from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.refresh_cache import CacheRefresher
 from domain.usecases.retry_inbox import InboxRetrier
 from domain.usecases.retry_outbox import OutboxRetrier
-from domain.usecases.selling.push_plans import PlanPusher
 from domain.usecases.synthetic_users import SyntheticUserService
 from domain.usecases.thresholds import LowBalanceThresholds
 from domain.usecases.use_credits import CreditService
 from domain.values.return_pages import ReturnPages
 from entrypoints.auth.authenticator import Authenticator
 from entrypoints.composition.parts import Parts, parts
+from entrypoints.composition.selling import (
+    adopter,
+    customers,
+    portal,
+    portal_examiner,
+    portal_pusher,
+    price_book,
+    pusher,
+)
 from entrypoints.composition.stores import Storage
 from entrypoints.doctor import Doctor
 from entrypoints.services import Services
@@ -90,9 +97,10 @@ def _checkouts(parts: Parts, recorder: PaymentRecorder) -> CheckoutService:
         ledger=parts.ledger.commits,
         markers=parts.redis.markers,
         catalogue=parts.catalogue,
-        prices=SqlPriceBook(parts.ledger.rpc),
+        prices=price_book(parts),
         recorder=recorder,
         reader=_reader(parts),
+        customers=customers(parts),
     )
 
 
@@ -100,15 +108,11 @@ def _reader(parts: Parts) -> AccountReader:
     return AccountReader(accounts=parts.ledger.sql, audit=parts.ledger.audit, cache=parts.redis.cache)
 
 
-def _pusher(parts: Parts) -> PlanPusher:
-    products, prices = StripeProducts(parts.stripe.patient), SqlPriceBook(parts.ledger.rpc)
-    return PlanPusher(catalogue=parts.catalogue, provider=products, prices=prices)
-
-
 def _outbox_worker(parts: Parts) -> OutboxWorker:
     return OutboxWorker(
         outbox=parts.ledger.inbox,
         invoices=StripeInvoices(parts.stripe.patient),
+        customers=customers(parts),
         notifications=parts.notifications,
     )
 
@@ -119,8 +123,9 @@ def _doctor(parts: Parts, authenticator: Authenticator) -> Doctor:
         database=parts.ledger.audit,
         ledger=parts.ledger.commits,
         auditor=_auditor(parts),
-        pusher=_pusher(parts),
         backlogs=parts.ledger.inbox,
+        pusher=pusher(parts),
+        portal=portal_examiner(parts),
         livemode=parts.settings.livemode,
         wanted_url=f"{parts.settings.public_url}/webhooks/stripe",
         wanted_events=CONCERNING,
@@ -161,17 +166,10 @@ def _inbox_retrier(parts: Parts, recorder: PaymentRecorder) -> InboxRetrier:
     return InboxRetrier(inbox=parts.ledger.inbox, deliveries=deliveries, history=history, recorder=recorder)
 
 
-def _services(
-    parts: Parts, recorder: PaymentRecorder, credits_: BatchedCreditService, authenticator: Authenticator
-) -> Services:
-    return Services(
-        authenticator=authenticator,
-        webhooks=WebhookReceiver(deliveries=_deliveries(parts), recorder=recorder),
-        checkout=_checkouts(parts, recorder),
-        reader=_reader(parts),
-        credits=credits_,
-        holds=HoldReader(wallets=parts.ledger.sql),
-        watch=LowBalanceThresholds(thresholds=parts.ledger.sql, default=parts.settings.low_balance),
+def _with_upkeep(parts: Parts, recorder: PaymentRecorder) -> Callable[..., Services]:
+    """Return what makes the services, with those given that keep the deployment in order."""
+    return partial(
+        Services,
         worker=_outbox_worker(parts),
         refresher=CacheRefresher(walk=parts.ledger.audit, audit=parts.ledger.audit, cache=parts.redis.cache),
         outbox=OutboxRetrier(outbox=parts.ledger.inbox),
@@ -181,7 +179,24 @@ def _services(
         auditor=_auditor(parts),
         monitor=Monitor(ledger=parts.ledger.commits, cache=parts.redis.cache, backlogs=parts.ledger.inbox),
         synthetic_users=_synthetic_users(parts),
+        adopter=adopter(parts),
+        portal=portal(parts),
+        portal_pusher=portal_pusher(parts),
+        pusher=pusher(parts),
+    )
+
+
+def _services(
+    parts: Parts, recorder: PaymentRecorder, credits_: BatchedCreditService, authenticator: Authenticator
+) -> Services:
+    return _with_upkeep(parts, recorder)(
+        authenticator=authenticator,
+        webhooks=WebhookReceiver(deliveries=_deliveries(parts), recorder=recorder),
+        checkout=_checkouts(parts, recorder),
+        reader=_reader(parts),
+        credits=credits_,
+        holds=HoldReader(wallets=parts.ledger.sql),
+        watch=LowBalanceThresholds(thresholds=parts.ledger.sql, default=parts.settings.low_balance),
         doctor=_doctor(parts, authenticator),
         limits=_limits(parts),
-        pusher=_pusher(parts),
     )

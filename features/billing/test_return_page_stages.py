@@ -13,6 +13,7 @@ from domain.payments.reports import SaleReport
 from domain.ports.payment_provider import Checkout, CheckoutRequest, PriceNotSold
 from domain.usecases.check_out import AlreadySubscribed, CheckoutService
 from domain.usecases.read_account import AccountReader
+from domain.usecases.tests.memory_customers import customers_of
 from domain.values.money import Money
 from domain.values.plans import PlanId
 from domain.values.prices import PushedPrice, prices_of, product_of
@@ -72,6 +73,7 @@ class Shop(World):
             prices=self.ledger.prices,
             recorder=self.recorder,
             reader=AccountReader(accounts=self.ledger, audit=self.ledger.audit, cache=MemoryQuotaCache()),
+            customers=customers_of(self.ledger),
         )
 
     async def returns(self, about: Payload, bill: Payload | None = None) -> CheckoutProgress:
@@ -246,7 +248,7 @@ async def test_a_price_that_stripe_does_not_sell_prevents_no_checkout() -> None:
     shop.sessions.archived = {"price_1"}
     for _ in range(2):
         last = await shop.start("monthly", "clicked")
-        assert (None, "clicked:inline") == (last.price_id, last.idempotency_key)
+        assert (None, "clicked-inline") == (last.price_id, last.idempotency_key)
     assert ["price_1", None, "price_1", None] == [request.price_id for request in shop.sessions.asked]
 
 

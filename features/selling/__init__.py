@@ -1,1 +1,1 @@
-"""Stories of selling on the real parts: the catalogue at Stripe, customers, the portal and saved cards."""
+"""Selling on the real parts: what is pushed, bought, changed and charged at the stand-in for Stripe."""

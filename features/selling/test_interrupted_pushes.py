@@ -9,6 +9,7 @@ from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
 from domain.ports.provider_catalogue import PermissionMissing
 from domain.usecases.check_out import CheckoutService
 from domain.usecases.read_account import AccountReader
+from domain.usecases.tests.memory_customers import customers_of
 from domain.values.money import Money
 from domain.values.plans import Catalogue, Plan, Terms
 from domain.values.prices import prices_of
@@ -146,6 +147,7 @@ async def buy(on: Shop, sold: Catalogue, one: Plan, *, key: str) -> Object:
         catalogue=sold,
         prices=on.book,
         recorder=world.recorder,
+        customers=customers_of(world.ledger),
         reader=AccountReader(accounts=world.ledger, audit=world.ledger.audit, cache=MemoryQuotaCache()),
     )
     opened = await checkouts.start(ADA, email=None, plan_id=one.id, idempotency_key=key, is_repeatable=False)

@@ -47,8 +47,20 @@ def test_a_dry_run_shows_a_table_and_changes_nothing(deployment: Deployment, sho
 
     code, said = deployment.command("plans", "push", **shop)
     assert (0, True, True) == (code, said.startswith("Changed"), shown[1] in said), said
-    nothing = (0, "Nothing to change: products and prices at Stripe match the catalogue.")
-    assert [nothing, nothing] == [deployment.command("plans", "push", *how, **shop) for how in ((), ("--dry-run",))]
+    nothing = "Nothing to change: products and prices at Stripe match the catalogue."
+    again = [deployment.command("plans", "push", *how, **shop) for how in (("--no-portal",), ("--dry-run",))]
+    assert [(0, nothing), (0, f"{nothing} The customer portal is up to date.")] == again
+
+
+def test_the_portal_offers_what_was_pushed(deployment: Deployment, shop: dict[str, str]) -> None:
+    """Subscriptions alone, at the prices that are for sale now; a dry run shows it, and it can be left alone."""
+    code, said = deployment.command("plans", "push", "--dry-run", **shop)
+    assert (0, True) == (code, "monthly ((new credence_monthly_jpy))" in said), said
+    assert "portal" not in deployment.command("plans", "push", "--no-portal", **shop)[1]
+    code, said = deployment.command("plans", "push", "--downgrades", "at-once", "--trials", "end", **shop)
+    (price,) = [one for one in deployment.stripe.account.all_kept("price") if one["recurring"]]
+    shown = (f"monthly ({price['id']})", "at once", "end")
+    assert (0, []) == (code, [words for words in shown if words not in said]), said
 
 
 def test_what_is_changed_and_archived_is_shown(deployment: Deployment, shop: dict[str, str]) -> None:

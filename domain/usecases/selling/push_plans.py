@@ -1,6 +1,6 @@
 """Push the catalogue to the provider: a product and prices for each plan, recorded in the ledger."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 import attrs
 
@@ -17,7 +17,8 @@ from domain.decisions.catalogue_push import (
 )
 from domain.ports.price_book import PriceBook
 from domain.ports.provider_catalogue import ProviderCatalogue
-from domain.values.plans import Catalogue, Plan, PlanId
+from domain.usecases.selling.push_portal import PortalPlan
+from domain.values.plans import Catalogue, Plan, PlanId, PlanMode
 from domain.values.prices import ProviderPrice, PushedPrice, product_of
 
 MAX_STEPS = 10_000
@@ -73,6 +74,23 @@ class PlanPusher:
         found = [one.plan_id async for one in self.push(dry_run=True)]
         return tuple(dict.fromkeys(found))
 
+    async def subscriptions(self, done: Iterable[PushStep] = ()) -> tuple[PortalPlan, ...]:
+        """Return the subscriptions that are for sale at the provider, in the catalogue's order; after these steps.
+
+        :raises LedgerUnavailable: if the ledger cannot be reached.
+        """
+        prices = {one.id: one for one in await self.prices.pushed()}
+        for one in done:
+            if isinstance(one.step, RecordPrice):
+                prices[one.step.price.id] = one.step.price
+        sold = [price for price in prices.values() if price.is_for_sale]
+        plans = [plan.id for plan in self.catalogue.on_sale if plan.mode is PlanMode.SUBSCRIPTION]
+        return tuple(
+            PortalPlan(plan_id=plan_id, product_id=product_of(plan_id), price_ids=price_ids)
+            for plan_id in plans
+            if (price_ids := frozenset(price.id for price in sold if price.sells.plan_id == plan_id))
+        )
+
     async def left_over(self) -> tuple[PlanId, ...]:
         """Return plans with prices for sale at the provider that the catalogue does not have.
 
@@ -89,9 +107,13 @@ class PlanPusher:
         """Do it, and return the price that was made, if one was."""
         match step:
             case MakeProduct():
-                await self.provider.make_product(step.product_id, plan_id=state.plan.id, name=step.name)
+                await self.provider.make_product(
+                    step.product_id, plan_id=state.plan.id, name=step.name, tax_code=step.tax_code
+                )
             case ChangeProduct():
-                await self.provider.change_product(step.product_id, name=step.name, is_active=step.is_active)
+                await self.provider.change_product(
+                    step.product_id, name=step.name, tax_code=step.tax_code, is_active=step.is_active
+                )
             case MakePrice():
                 return await self.provider.make_price(step.product_id, step.sells, known=state.known)
             case OfferPrice():

@@ -16,7 +16,7 @@ from features.harness.service import eventually
 from simulators.http.server import HttpServer, Response
 from simulators.stack.postgrest import free_port
 from simulators.stack.stack import serving
-from simulators.stripe.account.orders import order
+from simulators.stripe.ordering.orders import order
 from simulators.stripe.signatures import sign_webhook
 from simulators.stripe.stand_in import StripeStandIn
 

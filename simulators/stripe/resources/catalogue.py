@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from simulators.stripe.account.account import StripeAccount
-from simulators.stripe.account.orders import INTERVALS
 from simulators.stripe.account.prices import new_price, new_product, recurring
 from simulators.stripe.objects import Object
+from simulators.stripe.ordering.orders import INTERVALS
 from simulators.stripe.requests.parameters import (
     boolean,
     count,
@@ -30,7 +30,7 @@ from simulators.stripe.selling.price_books import (
 )
 
 MAX_INTERVALS = 36
-_PRODUCT = ("active", "description", "id", "metadata", "name", "url")
+_PRODUCT = ("active", "description", "id", "metadata", "name", "tax_code", "url")
 _PRICE = (
     "active",
     "currency",
@@ -40,10 +40,12 @@ _PRICE = (
     "product",
     "product_data",
     "recurring",
+    "tax_behavior",
     "transfer_lookup_key",
     "unit_amount",
 )
-_PRODUCT_CHANGES = ("active", "default_price", "description", "metadata", "name", "url")
+_PRODUCT_CHANGES = ("active", "default_price", "description", "metadata", "name", "tax_code", "url")
+_PRODUCT_TEXTS = ("description", "name", "tax_code", "url")
 _PRICE_CHANGES = ("active", "lookup_key", "metadata", "nickname", "transfer_lookup_key")
 
 
@@ -87,11 +89,15 @@ def _written_out(account: StripeAccount, lines: Mapping[str, Any], index: str) -
     if price_id is None:
         return line
     price = sellable(account, price_id, f"line_items[{index}][price]")
+    product = account.kept("product", price["product"])
+    described = {"name": product["name"]} | ({"tax_code": product["tax_code"]} if product["tax_code"] else {})
     fields = {
         "currency": price["currency"],
         "unit_amount": str(price["unit_amount"]),
-        "product_data": {"name": account.kept("product", price["product"])["name"]},
+        "product_data": described,
     }
+    if price["tax_behavior"] != "unspecified":
+        fields["tax_behavior"] = price["tax_behavior"]
     if price["recurring"]:
         fields["recurring"] = price["recurring"]
     return {**line, "price_data": fields}
@@ -109,6 +115,7 @@ def _product(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
         active=boolean(parameters, "active") is not False,
         description=text(parameters, "description"),
         metadata=metadata(parameters),
+        tax_code=text(parameters, "tax_code"),
         url=text(parameters, "url"),
     )
     account.report("product.created", made)
@@ -137,6 +144,7 @@ def _price(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
     )
     made["active"] = boolean(parameters, "active") is not False
     made["lookup_key"] = key
+    made["tax_behavior"] = text(parameters, "tax_behavior") or "unspecified"
     account.report("price.created", made)
     return made
 
@@ -144,7 +152,7 @@ def _price(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
 def _changed_product(account: StripeAccount, wanted: str, parameters: Mapping[str, Any]) -> Object:
     refuse_unknown(parameters, _PRODUCT_CHANGES)
     kept = account.kept("product", wanted)
-    after: Object = {name: text(parameters, name) for name in ("description", "name", "url") if name in parameters}
+    after: Object = {name: text(parameters, name) for name in _PRODUCT_TEXTS if name in parameters}
     if "active" in parameters:
         after["active"] = boolean(parameters, "active")
     if "default_price" in parameters:

@@ -10,7 +10,9 @@ from simulators.stripe.objects import Object, listed
 from simulators.stripe.requests.lists import page
 from simulators.stripe.requests.refusals import invalid, missing
 from simulators.stripe.resources.payment_pages import shown_page
+from simulators.stripe.selling import portal
 from simulators.stripe.selling.price_books import chosen
+from simulators.stripe.selling.searches import found_customers
 
 _KINDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "charges": ("charge", ("customer", "payment_intent")),
@@ -25,6 +27,7 @@ _KINDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "payment_methods": ("payment_method", ("customer", "type")),
     "prices": ("price", ("currency", "product", "type")),
     "products": ("product", ()),
+    "promotion_codes": ("promotion_code", ("code",)),
     "refunds": ("refund", ("charge", "payment_intent")),
     "subscriptions": ("subscription", ("customer", "status")),
 }
@@ -80,6 +83,12 @@ class StripeReading:
                 every = self._account.all_kept("customer_balance_transaction")
                 moves = [one for one in every if one["customer"] == self._account.kept("customer", wanted)["id"]]
                 return page(moves, f"/v1/customers/{wanted}/balance_transactions", parameters)
+            case ["billing_portal", *_]:
+                return portal.show(self._account, path, parameters)
+            case ["customers", "search"]:
+                return found_customers(self._account, parameters)
+            case ["customers", wanted] if self._account.has("deleted_customer", wanted):
+                return {"id": wanted, "object": "customer", "deleted": True}
             case [kind] if kind in _KINDS:
                 name, filters = _KINDS[kind]
                 every, left = self._account.all_kept(name), parameters
