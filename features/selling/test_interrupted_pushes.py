@@ -6,6 +6,7 @@ import attrs
 import pytest
 
 from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
+from adapters.memory.customers import MemoryCustomers
 from domain.ports.provider_catalogue import PermissionMissing
 from domain.usecases.check_out import CheckoutService
 from domain.usecases.read_account import AccountReader
@@ -138,6 +139,8 @@ async def buy(on: Shop, sold: Catalogue, one: Plan, *, key: str) -> Object:
     """Open a checkout at Stripe for a shop with that catalogue; returns what it sells."""
     world = World(sold.plans.values())
     world.ledger.prices = on.book
+    nobody = MemoryCustomers()
+    nobody.refuses = True
     checkouts = CheckoutService(
         checkouts=on.checkouts,
         pages=ReturnPages(success_url="https://shop.test/ok", cancel_url="https://shop.test/"),
@@ -147,7 +150,7 @@ async def buy(on: Shop, sold: Catalogue, one: Plan, *, key: str) -> Object:
         catalogue=sold,
         prices=on.book,
         recorder=world.recorder,
-        customers=customers_of(world.ledger),
+        customers=customers_of(world.ledger, nobody),
         reader=AccountReader(accounts=world.ledger, audit=world.ledger.audit, cache=MemoryQuotaCache()),
     )
     opened = await checkouts.start(ADA, email=None, plan_id=one.id, idempotency_key=key, is_repeatable=False)

@@ -94,6 +94,8 @@ class StripeReading:
                 every, left = self._account.all_kept(name), parameters
                 if name in ("price", "product"):
                     every, left = chosen(self._account, name, parameters)
+                if kind == "subscriptions" and parameters.get("status") == "all":
+                    left = {key: value for key, value in parameters.items() if key != "status"}
                 found = page(every, f"/v1/{kind}", left, filters=filters)
                 found |= {"data": [self._account.shown(one, version) for one in found["data"]]}
                 return self._each_expanded(found, parameters, version)
