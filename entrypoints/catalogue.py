@@ -2,14 +2,17 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from domain.values.free_amounts import FreeAmount
 from domain.values.money import Money
 from domain.values.plans import MAX_CREDITS, MAX_GRACE, Catalogue, Plan, PlanId, PlanMode, Terms
+from entrypoints.checkout_tables import conflicts, option_problems, options_of
+from entrypoints.offer_tables import amounts_of, offer_problems, price_problems, prices_of, quantity_of
 
 PACKAGED = Path(__file__).parent / "plans.toml"
 
@@ -21,6 +24,12 @@ _TYPES: Mapping[str, type] = {
     "currency": str,
     "mode": str,
     "interval": str,
+    "interval_count": int,
+    "prices": dict,
+    "amounts": dict,
+    "quantity": dict,
+    "trial_days": int,
+    "checkout": dict,
     "rollover": bool,
     "rollover_cap": int,
     "grace_days": int,
@@ -29,12 +38,25 @@ _TYPES: Mapping[str, type] = {
     "expires_after_days": int,
     "retired": bool,
 }
-_TYPE_NAMES = {int: "a whole number", str: "text", bool: "true or false", list: "a list of ids of Stripe prices"}
-_OF_SUBSCRIPTIONS = ("interval", "rollover", "rollover_cap", "grace_days", "trial_credits")
+_TYPE_NAMES = {
+    int: "a whole number",
+    str: "text",
+    bool: "true or false",
+    list: "a list of ids of Stripe prices",
+    dict: "a table",
+}
+_OF_SUBSCRIPTIONS = (
+    "interval",
+    "interval_count",
+    "rollover",
+    "rollover_cap",
+    "grace_days",
+    "trial_credits",
+    "trial_days",
+)
 _TAKEN_OVER = (*_OF_SUBSCRIPTIONS, "expires_after_days", "retired")
 """What a plan has as it stands in the file, and by its own defaults where it does not."""
 _INTERVALS = ("day", "week", "month", "year")
-_REQUIRED = ("name", "credits", "price", "currency")
 _MAX_NAME = 250
 _MAX_DAYS = 36_500
 _RANGES: Mapping[str, tuple[int, int, str]] = {
@@ -70,34 +92,40 @@ def load_catalogue(path: Path | None) -> Catalogue:
     except tomllib.TOMLDecodeError as error:
         raise InvalidCatalogue(str(source), (f"the file is not valid TOML: {error}",)) from error
     problems: list[str] = []
-    tables = content.get("plans")
-    if set(content) != {"plans"} or not isinstance(tables, dict) or not tables:
-        raise InvalidCatalogue(str(source), ("the file must contain one or more [plans.<id>] tables and nothing else",))
+    tables, defaults = content.get("plans"), content.get("checkout", {})
+    if not {"plans"} <= set(content) <= {"plans", "checkout"} or not isinstance(tables, dict) or not tables:
+        wanted = "one or more [plans.<id>] tables, at most a [checkout] table beside them, and nothing else"
+        raise InvalidCatalogue(str(source), (f"the file must contain {wanted}",))
+    problems += option_problems(defaults)
+    if problems:
+        defaults = {}
     plans: dict[PlanId, Plan] = {}
     for plan_id, table in tables.items():
-        found = _problems(plan_id, table)
+        found = _problems(plan_id, table, defaults)
         problems += [f"plan {plan_id}: {problem}" for problem in found]
         if not found:
-            plans[PlanId(plan_id)] = _plan(plan_id, table)
+            plans[PlanId(plan_id)] = _plan(plan_id, table, defaults)
     problems += _shared_prices(tables)
     if problems:
         raise InvalidCatalogue(str(source), tuple(problems))
     return Catalogue(plans)
 
 
-def _problems(plan_id: str, table: object) -> list[str]:
+def _problems(plan_id: str, table: object, defaults: Mapping[str, Any]) -> list[str]:
     if not isinstance(table, dict):
         return ["it must be a table"]
     problems = []
     if not _ID.fullmatch(plan_id):
         problems.append("its id must be 1 to 64 lower-case letters, digits, - and _")
-    problems += [f"{key} is missing" for key in _REQUIRED if key not in table]
+    if "name" not in table:
+        problems.append("name is missing")
+    problems += price_problems(table)
     problems += [f"{key} is not a known key" for key in table if key not in _TYPES]
-    problems += [
-        f"{key} must be {_TYPE_NAMES[_TYPES[key]]}"
-        for key, value in table.items()
-        if key in _TYPES and type(value) is not _TYPES[key]
-    ]
+    wrong = {key: _TYPES[key] for key, value in table.items() if key in _TYPES and type(value) is not _TYPES[key]}
+    problems += [f"{key} must be {_TYPE_NAMES[wanted]}" for key, wanted in wrong.items()]
+    problems += offer_problems({key: value for key, value in table.items() if key not in wrong})
+    own = {} if "checkout" in wrong else table.get("checkout", {})
+    problems += option_problems(own) or conflicts(own, defaults, table.get("mode", "payment"))
     problems += _mode_problems(table)
     problems += _value_problems(table)
     problems += [
@@ -173,12 +201,26 @@ def _prices(table: object) -> list[object]:
     return prices if isinstance(prices, list) else []
 
 
-def _plan(plan_id: str, table: Mapping[str, Any]) -> Plan:
+def _plan(plan_id: str, table: Mapping[str, Any], defaults: Mapping[str, Any]) -> Plan:
+    amounts = amounts_of(table)
     return Plan(
         id=PlanId(plan_id),
         name=table["name"],
-        terms=Terms(credits=table["credits"], price=Money(amount=table["price"], currency=table["currency"])),
+        terms=_terms(table, amounts),
         mode=PlanMode(table.get("mode", "payment")),
+        prices=prices_of(table),
+        amounts=amounts,
+        quantity=quantity_of(table),
+        checkout=options_of(table.get("checkout", {}), defaults),
         stripe_prices=tuple(table.get("stripe_prices", ())),
         **{key: table[key] for key in _TAKEN_OVER if key in table},
     )
+
+
+def _terms(table: Mapping[str, Any], amounts: Sequence[FreeAmount]) -> Terms:
+    """Return the plan's terms: those of the smallest amount if the buyer chooses it."""
+    if not amounts:
+        return Terms(credits=table["credits"], price=Money(amount=table["price"], currency=table["currency"]))
+    first = amounts[0]
+    smallest = Money(amount=first.least, currency=first.currency)
+    return Terms(credits=first.credits_for(first.least), price=smallest)

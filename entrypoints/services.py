@@ -20,6 +20,10 @@ from domain.usecases.reconcile import Reconciler
 from domain.usecases.refresh_cache import CacheRefresher
 from domain.usecases.retry_inbox import InboxRetrier
 from domain.usecases.retry_outbox import OutboxRetrier
+from domain.usecases.selling.adopt_customers import CustomerAdopter
+from domain.usecases.selling.open_portal import PortalService
+from domain.usecases.selling.push_plans import PlanPusher
+from domain.usecases.selling.push_portal import PortalPusher
 from domain.usecases.synthetic_users import SyntheticUserService
 from domain.usecases.thresholds import LowBalanceThresholds
 from domain.values.accounts import UserId
@@ -59,7 +63,11 @@ class Services:
     auditor: CacheAuditor
     monitor: Monitor
     synthetic_users: SyntheticUserService
+    adopter: CustomerAdopter
+    portal: PortalService
+    portal_pusher: PortalPusher
     doctor: Doctor
     limits: RateLimits
+    pusher: PlanPusher
     begin_request: Callable[[], None] = lambda: None
     """Starts a request's budget for the cache."""

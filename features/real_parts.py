@@ -35,6 +35,9 @@ pytest_plugins = (
     "features.steps.invoices",
     "features.steps.operators",
     "features.steps.product",
+    "features.steps.choosing",
+    "features.steps.selling",
+    "features.steps.pushed_plans",
     "features.harness.stripe_cli",
     "features.harness.deployment",
 )

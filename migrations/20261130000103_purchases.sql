@@ -76,7 +76,11 @@ create table public.stripe_prices (
     id text primary key check (id <> ''),
     plan_id text not null, credits bigint not null check (credits >= 0),
     unit_amount text not null check (unit_amount ~ '^[0-9]+(/[0-9]+)?$'),
-    created_at timestamptz not null default clock_timestamp()
+    currency text, interval text, interval_count integer not null default 1 check (interval_count > 0),
+    tax_behavior text, product_id text, for_sale boolean not null default false,
+    created_at timestamptz not null default clock_timestamp(),
+    check (product_id is null or (currency is not null and unit_amount !~ '/')),
+    check (product_id is not null or not for_sale)
 );
 
 comment on table public.stripe_prices is
@@ -84,6 +88,45 @@ comment on table public.stripe_prices is
     'on with old prices, whatever the catalogue says.';
 comment on column public.stripe_prices.unit_amount is
     'The price of one interval in minor units; a fraction where it has a slash.';
+comment on column public.stripe_prices.product_id is
+    'The product, where `credence plans push` made the price; null where a checkout did.';
+comment on column public.stripe_prices.for_sale is 'Whether new checkouts may use it. Alone of all columns it changes.';
+
+create index stripe_prices_pushed_idx on public.stripe_prices (plan_id) where product_id is not null;
+
+create function public.stripe_prices_pushed(sold_plan_id text)
+returns jsonb language sql stable set search_path = ''
+set enable_seqscan = off
+as $$
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'id', p.id, 'product_id', p.product_id, 'is_for_sale', p.for_sale, 'sells', jsonb_build_object(
+            'plan_id', p.plan_id, 'credits', p.credits, 'interval', p.interval, 'interval_count', p.interval_count,
+            'tax_behavior', p.tax_behavior,
+            'money', jsonb_build_object('amount', p.unit_amount::bigint, 'currency', p.currency)
+        )
+    ) order by p.id), '[]')
+    from public.stripe_prices p
+    where p.product_id is not null and (sold_plan_id is null or (p.plan_id = sold_plan_id and p.for_sale))
+$$;
+comment on function public.stripe_prices_pushed(text) is
+    'Credence: the prices that were pushed: {id, product_id, is_for_sale, sells}; of a plan only those that are for sale.';
+
+create function public.stripe_prices_record(price jsonb)
+returns boolean language sql security definer set search_path = ''
+as $$
+    insert into public.stripe_prices as p (
+        id, plan_id, credits, unit_amount, currency, interval, interval_count, tax_behavior, product_id, for_sale
+    )
+    select
+        price ->> 'id', sells ->> 'plan_id', (sells ->> 'credits')::bigint, sells #>> '{money,amount}',
+        sells #>> '{money,currency}', sells ->> 'interval', (sells ->> 'interval_count')::integer,
+        sells ->> 'tax_behavior', price ->> 'product_id', (price ->> 'is_for_sale')::boolean
+    from (select price -> 'sells') given (sells)
+    on conflict (id) do update set for_sale = excluded.for_sale where p.product_id is not null;
+    select true
+$$;
+comment on function public.stripe_prices_record(jsonb) is
+    'Credence: records a pushed price, or whether a recorded one is for sale; its terms stay.';
 
 create function public.credence_conflict_with(reason text)
 returns void language plpgsql set search_path = ''

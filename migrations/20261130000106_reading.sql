@@ -150,7 +150,7 @@ begin
         'now', statement_timestamp(),
         'purchases', purchases, 'family', family, 'claimed', claimed,
         'made_prices', coalesce((
-            select jsonb_agg(to_jsonb(made) - 'created_at' order by made.id)
+            select jsonb_agg(to_jsonb(made) - '{tax_behavior,product_id,for_sale,created_at}'::text[] order by made.id)
             from public.stripe_prices made
             where made.id = any (array(select jsonb_array_elements_text(query -> 'price_ids')))
         ), '[]')

@@ -209,8 +209,10 @@ begin
         perform public.credence_upsert_subscriptions(has.subscriptions);
     end if;
     if has.made_prices then
-        insert into public.stripe_prices (id, plan_id, credits, unit_amount)
-        select made ->> 'id', made ->> 'plan_id', (made ->> 'credits')::bigint, made ->> 'unit_amount'
+        insert into public.stripe_prices (id, plan_id, credits, unit_amount, currency, interval, interval_count)
+        select
+            made ->> 'id', made ->> 'plan_id', (made ->> 'credits')::bigint, made ->> 'unit_amount', made ->> 'currency',
+            made ->> 'interval', (made ->> 'interval_count')::integer
         from unnest(changes) c, jsonb_array_elements(nullif(c -> 'made_prices', 'null')) made
         on conflict (id) do nothing;
     end if;

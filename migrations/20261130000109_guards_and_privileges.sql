@@ -54,7 +54,9 @@ create trigger credence_refuse_change
     for each statement execute function public.credence_refuse_change();
 
 create trigger credence_refuse_change
-    before update or delete or truncate on public.stripe_prices
+    before delete or truncate or update of
+        id, plan_id, credits, unit_amount, currency, interval, interval_count, tax_behavior, product_id, created_at
+    on public.stripe_prices
     for each statement execute function public.credence_refuse_change();
 
 create trigger credence_refuse_change
@@ -299,7 +301,7 @@ to authenticated;
 grant select on
     public.users, public.credit_ledgers, public.credit_transactions, public.credit_grants, public.credit_draws,
     public.credit_holds, public.credit_requests, public.purchases, public.purchase_links, public.subscriptions,
-    public.stripe_prices, public.webhook_events, public.outbox
+    public.stripe_customers, public.stripe_prices, public.webhook_events, public.outbox
 to service_role;
 -- The project itself inserts, updates and deletes rows of users, but must not truncate the table: no row trigger would fire.
 revoke truncate, references, trigger on public.users from service_role;

@@ -10,10 +10,12 @@ import attrs
 
 from adapters.memory.accounts import MemoryAccounts
 from adapters.memory.audit import MemoryAudit
+from adapters.memory.customers import MemoryCustomerLinks
 from adapters.memory.grants import MemoryGrants
 from adapters.memory.inbox import MemoryInbox
 from adapters.memory.outbox import MemoryOutbox
 from adapters.memory.posted import with_posted
+from adapters.memory.price_book import MemoryPriceBook
 from adapters.memory.purchases import MemoryPurchases, earliest_time, subscription_of
 from adapters.memory.refusals import affected_users, is_outdated, is_uncovered
 from adapters.memory.walk import MemoryWalk
@@ -36,7 +38,6 @@ from domain.changes.inbox import EventStatus
 from domain.credits.holds import Hold
 from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry, Posting
 from domain.decisions.low_balance import low_balance_due
-from domain.payments.line_terms import MadePrice
 from domain.payments.subscriptions import SubscriptionId
 from domain.ports.coordination import Clock
 from domain.upkeep.consistency import Backlog
@@ -52,10 +53,11 @@ class MemoryLedger:
         self.outbox = MemoryOutbox(clock)
         self.grants = MemoryGrants()
         self.accounts = MemoryAccounts()
+        self.customers = MemoryCustomerLinks(self.accounts, self.outbox)
         self.walk = MemoryWalk(self.accounts, clock)
         self.purchases = MemoryPurchases()
         self._subscriptions: dict[SubscriptionId, RecordedSubscription] = {}
-        self._made_prices: dict[str, MadePrice] = {}
+        self.prices = MemoryPriceBook()
         self._requests: dict[str, IdempotencyRecord] = {}
         self._keys: dict[str, Posting] = {}
 
@@ -84,7 +86,7 @@ class MemoryLedger:
             purchases=self._with_posted(reached),
             subscription=self._subscriptions.get(subscription_id) if subscription_id is not None else None,
             family=self._with_posted(family),
-            made_prices=tuple(self._made_prices[id_] for id_ in sorted(query.price_ids) if id_ in self._made_prices),
+            made_prices=self.prices.made(query.price_ids),
             claimed=self.purchases.claimed(query.user_id) if query.claims and query.user_id is not None else (),
             account_is_deleted=query.user_id is not None and self.accounts.is_deleted(query.user_id),
             now=self._clock.now(),
@@ -208,7 +210,7 @@ class MemoryLedger:
                 id=revised.id, revision=revised.expected_revision + 1, subscription=revised.subscription
             )
         for price in change.made_prices:
-            self._made_prices.setdefault(price.id, price)
+            self.prices.keep_made(price)
         affected = affected_users(change)
         before = {user: self.accounts.get(user) for user in affected}
         for hold in change.holds:

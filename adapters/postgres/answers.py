@@ -18,6 +18,7 @@ from domain.ports.ledger import LedgerUnavailable
 from domain.upkeep.consistency import Inconsistency
 from domain.upkeep.diagnosis import SchemaFacts
 from domain.values.accounts import HistoricalBalance
+from domain.values.prices import PushedPrice
 
 SHOWN_CHARACTERS = 80
 
@@ -101,6 +102,16 @@ class _Identity(TypedDict):
     id: str
 
 
+class _Customer(TypedDict):
+    customer_id: str
+    is_deleted: bool
+
+
+class _LinkedCustomer(TypedDict):
+    user_id: str
+    customer_id: str
+
+
 class _FailedMessage(TypedDict):
     id: int
     topic: str
@@ -171,6 +182,10 @@ SHAPES: Mapping[str, Any] = {
     "credence_diagnosis": SchemaFacts,
     "credence_list_synthetic_users": list[_SyntheticGroup],
     "credence_remove_synthetic_users": _Removal,
+    "customer_deleted": int,
+    "customer_link": _Customer | None,
+    "customer_of": _Customer | None,
+    "customers_linked": list[_LinkedCustomer],
     "inbox_claim": list[InboxRecord],
     "inbox_event": InboxRecord | None,
     "inbox_fail": int,
@@ -186,6 +201,8 @@ SHAPES: Mapping[str, Any] = {
     "outbox_failures": list[_FailedMessage],
     "outbox_record_deliveries": int,
     "outbox_retry": int,
+    "stripe_prices_pushed": list[PushedPrice],
+    "stripe_prices_record": bool,
     "sync_user_credits": list[_Synced],
     "validate_credits_consistency": list[Inconsistency],
 }

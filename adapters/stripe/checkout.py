@@ -1,21 +1,19 @@
-"""Stripe Checkout: hosted sessions whose metadata says who buys what, so that webhooks need no state on our side."""
+"""Stripe Checkout: opens hosted sessions, and reads them for the return page."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import attrs
 import stripe
 
-from adapters.stripe.connection import StripeConnection, dated, plain, translated
+from adapters.stripe.checkout_parameters import parameters_of
+from adapters.stripe.connection import StripeConnection, dated, is_missing, plain, translated
 from adapters.stripe.events import read_event
-from adapters.stripe.objects.fields import EMAIL_KEY, PLAN_KEY, SESSION_KEY, TERMS_KEY, USER_ID_KEY, terms_text
 from domain.payments.purchases import Link
 from domain.payments.reports import ProviderReport, SaleReport
-from domain.ports.payment_provider import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable
+from domain.ports.customers import CustomerMissing
+from domain.ports.payment_provider import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable, PriceNotSold
 from domain.values.plans import PlanMode
-
-if TYPE_CHECKING:
-    from stripe.params.checkout import SessionCreateParams
 
 
 class StripeCheckouts:
@@ -29,8 +27,10 @@ class StripeCheckouts:
 
         :raises PaymentsUnavailable: if Stripe cannot be reached, or rejects the request.
         :raises CheckoutDiffers: if the key was used with different parameters, such as another email.
+        :raises CustomerMissing: if Stripe has no such customer any more.
+        :raises PriceNotSold: if Stripe does not sell the price that is named: it is archived, or gone.
         """
-        parameters = _parameters(request)
+        parameters = parameters_of(request)
         with translated():
             try:
                 answer = await self._client.v1.checkout.sessions.create_async(
@@ -38,6 +38,12 @@ class StripeCheckouts:
                 )
             except stripe.IdempotencyError as error:
                 raise CheckoutDiffers from error
+            except stripe.InvalidRequestError as error:
+                if request.customer_id is not None and is_missing(error) and error.param == "customer":
+                    raise CustomerMissing(request.customer_id) from error
+                if request.price_id is not None and _is_about_price(error):
+                    raise PriceNotSold(request.price_id) from error
+                raise
             return _checkout(plain(answer))
 
     async def retrieve(self, session_id: str) -> Checkout | None:
@@ -50,39 +56,15 @@ class StripeCheckouts:
         return _checkout(*found) if found else None
 
 
-def _parameters(request: CheckoutRequest) -> "SessionCreateParams":
-    plan = request.plan
-    metadata = {USER_ID_KEY: request.user_id, PLAN_KEY: plan.id, TERMS_KEY: terms_text(plan.terms)}
-    if request.email:
-        metadata[EMAIL_KEY] = request.email
-    price: dict[str, Any] = {
-        "currency": plan.terms.price.currency,
-        "unit_amount": plan.terms.price.amount,
-        "product_data": {"name": plan.name},
-    }
-    parameters: dict[str, Any] = {
-        "mode": plan.mode.value,
-        "line_items": [{"quantity": 1, "price_data": price}],
-        "success_url": request.pages.success_url,
-        "cancel_url": request.pages.cancel_url,
-        "client_reference_id": request.user_id,
-        "metadata": metadata,
-    }
-    if request.email:
-        parameters["customer_email"] = request.email
-    if plan.mode is PlanMode.PAYMENT:
-        made = {**metadata, SESSION_KEY: "yes"}
-        parameters["payment_intent_data"] = {"metadata": made}
-        parameters["invoice_creation"] = {"enabled": True, "invoice_data": {"metadata": made}}
-    else:
-        price["recurring"] = {"interval": plan.interval}
-        parameters["subscription_data"] = {"metadata": metadata}
-    return cast("SessionCreateParams", parameters)
+def _is_about_price(error: stripe.InvalidRequestError) -> bool:
+    return (error.param or "").startswith("line_items") or "price" in (error.user_message or "").lower()
 
 
 def _checkout(session: dict[str, Any], moment: datetime | None = None) -> Checkout:
-    session_id, status, url = session.get("id"), session.get("status"), session.get("url")
-    if not isinstance(session_id, str) or not isinstance(status, str) or not isinstance(url, str | None):
+    session_id, status, url, secret = (session.get(key) for key in ("id", "status", "url", "client_secret"))
+    if not isinstance(session_id, str) or not isinstance(status, str):
+        raise PaymentsUnavailable("the response is not a checkout session")
+    if not isinstance(url, str | None) or not isinstance(secret, str | None):
         raise PaymentsUnavailable("the response is not a checkout session")
     report = read_event("checkout.session.completed", session, moment, retrieved=True)
     return Checkout(
@@ -91,6 +73,7 @@ def _checkout(session: dict[str, Any], moment: datetime | None = None) -> Checko
         status=status,
         report=report,
         invoice_report=_invoice_report(session, session_id),
+        client_secret=secret,
     )
 
 

@@ -170,5 +170,6 @@ def is_missing(error: stripe.InvalidRequestError) -> bool:
 
 
 def _cause(error: stripe.StripeError) -> str:
-    details = [text for text in (error.code, error.request_id) if text]
+    # The parameter says what is in the way, and unlike the message it shows nobody's data.
+    details = [text for text in (error.code, getattr(error, "param", None), error.request_id) if text]
     return f"{type(error).__name__} ({', '.join([str(error.http_status or 'no answer'), *details])})"

@@ -12,6 +12,7 @@ import attrs
 from domain.payments.carts import Cart, value_items
 from domain.payments.invoices import Bill, LineKind
 from domain.payments.line_terms import Undecidable
+from domain.payments.promises import is_sold_in_currency, promised_terms
 from domain.payments.purchases import Order, OrderRank
 from domain.payments.reports import Attribution, InboxEvent, SaleReport, SubscriptionReport
 from domain.payments.subscriptions import Subscriber
@@ -151,11 +152,7 @@ def _is_decided(sale: SaleReport, catalogue: Catalogue) -> bool:
     plan = catalogue.find(attribution.plan_id) if attribution.plan_id is not None else None
     if plan is None:
         return False
-    return (
-        attribution.accepts_price
-        or plan.mode is not sale.mode
-        or (attribution.terms or plan.terms).price == sale.subtotal
-    )
+    return plan.mode is not sale.mode or promised_terms(plan, sale) is not None
 
 
 def admit_bill(sale: SaleReport, bill: Bill, account: Account | None) -> Order | Refused:
@@ -181,7 +178,7 @@ def undecided(why: Undecidable, sale: SaleReport, catalogue: Catalogue) -> Refus
         return Refused(ParkReason.UNKNOWN_PLAN)
     if plan is not None and plan.mode is not PlanMode.SUBSCRIPTION:
         return Refused(ParkReason.MODE_DISAGREES)
-    if plan is not None and (attribution.terms or plan.terms).price.currency != sale.subtotal.currency:
+    if plan is not None and not is_sold_in_currency(plan, sale):
         return Refused(ParkReason.CURRENCY_DISAGREES)
     return Refused(ParkReason(why.reason), why.price_id)
 
@@ -226,16 +223,16 @@ def _sold(sale: SaleReport, catalogue: Catalogue) -> Cart | Refused:  # noqa: PL
     plan = catalogue.find(attribution.plan_id) if attribution.plan_id is not None else None
     if plan is not None and sale.mode is not plan.mode:
         return Refused(ParkReason.MODE_DISAGREES)
-    promised = (attribution.terms or plan.terms) if plan is not None else None
-    if plan is not None and promised is not None and (attribution.accepts_price or promised.price == sale.subtotal):
+    promised = promised_terms(plan, sale) if plan is not None else None
+    if plan is not None and promised is not None:
         return Cart(plan=plan, credits=promised.credits, lasts_days=plan.expires_after_days)
     cart = value_items(sale.items or (), attribution, catalogue)
     if isinstance(cart, Undecidable):
         return Refused(ParkReason(cart.reason), cart.price_id)
     if cart is not None:
         return cart
-    if promised is None:
+    if plan is None:
         return Refused(ParkReason.UNKNOWN_PLAN)
-    if promised.price.currency != sale.subtotal.currency:
+    if not is_sold_in_currency(plan, sale):
         return Refused(ParkReason.CURRENCY_DISAGREES)
     return Refused(ParkReason.PRICE_DISAGREES)

@@ -10,7 +10,8 @@ import attrs
 
 from domain.payments.line_terms import Undecidable
 from domain.payments.reports import Attribution, Price, SaleItem, SaleReport
-from domain.values.plans import MAX_CREDITS, Catalogue, Plan, PlanMode
+from domain.values.money import Money
+from domain.values.plans import MAX_CREDITS, Catalogue, Plan, PlanMode, Terms
 
 
 @attrs.frozen(kw_only=True)
@@ -41,8 +42,12 @@ def value_items(items: Sequence[SaleItem], attribution: Attribution, catalogue: 
         if found is None:
             continue
         unit = item.price.unit_amount
-        if unit is None or (item.currency == item.price.currency and unit * item.quantity != item.amount):
-            # Tiers, packages, or a price that the customer chose: the number of credits is undefined.
+        if (
+            unit is None
+            or not found.credits
+            or (item.currency == item.price.currency and unit * item.quantity != item.amount)
+        ):
+            # Tiers, packages, or a price that nobody offered: the number of credits is undefined.
             return Undecidable("price_disagrees", item.price.id)
         sold.append((item, found))
     if not sold:
@@ -111,21 +116,34 @@ def _by_amount(
 
 
 def _costs(item: SaleItem, plan: Plan, attribution: Attribution) -> bool:
-    price, unit = item.price, item.price.unit_amount
-    if price.currency != plan.terms.price.currency:
-        return False
-    return unit == plan.terms.price.amount or _was_agreed(plan, item, attribution)
+    """Return whether the item has a fixed price of the plan, or the one in the metadata.
+
+    A plan of free amounts is no match for whatever costs as much as a buyer may choose.
+    """
+    listed = any(_is_at(item.price, one) for one in plan.fixed_prices)
+    return listed or _agreed(plan, item, attribution) is not None
 
 
 def _credits_at(plan: Plan, item: SaleItem, attribution: Attribution) -> int:
-    if attribution.terms is not None and _was_agreed(plan, item, attribution):
-        return attribution.terms.credits
-    return plan.terms.credits
+    """Return the credits of one item: those recorded at the sale, otherwise the catalogue's; 0 if it has none."""
+    agreed, price = _agreed(plan, item, attribution), item.price
+    if agreed is not None:
+        return agreed.credits
+    if not plan.amounts:
+        return plan.terms.credits
+    if price.unit_amount is None or price.unit_amount.denominator != 1 or price.currency is None:
+        return 0
+    terms = plan.terms_at(Money(amount=int(price.unit_amount), currency=price.currency))
+    return terms.credits if terms is not None else 0
 
 
-def _was_agreed(plan: Plan, item: SaleItem, attribution: Attribution) -> bool:
-    """Return whether the sale's metadata records the plan at that price."""
-    if attribution.terms is None or attribution.plan_id != plan.id:
-        return False
-    agreed = attribution.terms.price
-    return item.price.unit_amount == agreed.amount and item.price.currency == agreed.currency
+def _agreed(plan: Plan, item: SaleItem, attribution: Attribution) -> Terms | None:
+    """Return the terms that the sale's metadata records for the plan, if they are for the item's price."""
+    terms = attribution.terms
+    if terms is None or attribution.plan_id != plan.id:
+        return None
+    return terms if _is_at(item.price, terms.price) else None
+
+
+def _is_at(price: Price, money: Money) -> bool:
+    return price.unit_amount == money.amount and price.currency == money.currency

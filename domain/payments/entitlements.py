@@ -143,11 +143,11 @@ def line_balances(
 def _worth(line: Line, periods: Periods) -> Fraction:
     """Return the credits that the line brought; without a price before discounts, by its share of the period's time.
 
-    The period is the recorded one with the same end; if there is none, one calendar interval.
+    The period is the recorded one with the same end; if there is none, as many calendar intervals as the plan's has.
     """
     if line.interval is None:
         return line.worth
-    starts_at = periods.start_of(line) or interval_before(line.ends_at, line.interval)
+    starts_at = periods.start_of(line) or interval_before(line.ends_at, line.interval, line.interval_count)
     lasts = int((line.ends_at - starts_at).total_seconds())
     return line.worth * min(Fraction(int(line.lasts.total_seconds()), lasts), Fraction(1)) if lasts > 0 else line.worth
 

@@ -38,6 +38,8 @@ class Line:
     parts: int = 1
     interval: str | None = None
     """The plan's interval, such as `month`, if the line's worth depends on its time."""
+    interval_count: int = 1
+    """The number of intervals in the plan's period."""
     plan_credits: int
     """The credits of one period of the plan, on the recorded terms."""
     unit_amount: str

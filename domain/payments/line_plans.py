@@ -5,18 +5,15 @@ several lines never decides. The rules are those of docs/plans.md.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 from fractions import Fraction
 
 import attrs
 
 from domain.payments.invoices import Line
-from domain.payments.line_terms import LineTerms, MadePrice, SoldTerms, Undecidable, named_terms
-from domain.payments.reports import Attribution, InvoiceLine, Price, SaleReport
-from domain.values.plans import Plan, PlanId, PlanMode
-
-_DAYS = {"day": (1, 1), "week": (7, 7), "month": (28, 31), "year": (365, 366)}
-"""The shortest and the longest length of each Stripe interval, in days."""
+from domain.payments.line_prices import catalogue_price, credits_at, fits, is_sold_at
+from domain.payments.line_terms import LineTerms, MadePrice, SoldTerms, Undecidable, named_terms, sold_at, sold_terms
+from domain.payments.reports import InvoiceLine, Price, SaleReport
+from domain.values.plans import PlanId, PlanMode
 
 
 def prices_to_ask(sale: SaleReport, terms: LineTerms) -> tuple[str, ...]:
@@ -60,11 +57,19 @@ def _needs_price(line: InvoiceLine, all_lines: Sequence[InvoiceLine], terms: Lin
 
 def made_prices(all_lines: Sequence[InvoiceLine], terms: LineTerms) -> tuple[MadePrice, ...]:
     """Return the new prices that Credence created from the terms in the subscription's metadata."""
-    named = named_terms(terms)
+    named = named_terms(terms, None)
     if named is None:
         return ()
     return tuple(
-        MadePrice(id=line.price.id, plan_id=named.plan.id, credits=named.credits, unit_amount=str(named.unit_amount))
+        MadePrice(
+            id=line.price.id,
+            plan_id=named.plan.id,
+            credits=named.credits,
+            unit_amount=str(named.unit_amount),
+            currency=named.currency,
+            interval=named.plan.interval,
+            interval_count=named.plan.interval_count,
+        )
         for line in all_lines
         if line.price.id is not None
         and line.is_subscription
@@ -80,13 +85,13 @@ def _made(line: InvoiceLine, terms: LineTerms) -> MadePrice | None:
 
 def _is_as_agreed(line: InvoiceLine, all_lines: Sequence[InvoiceLine], terms: LineTerms) -> bool:
     """Return whether the line is the only one that can have the terms in the subscription's metadata."""
-    named = named_terms(terms)
+    named = named_terms(terms, line.price.currency)
     return (
         terms.attribution.terms is not None
         and named is not None
         and not line.is_proration
-        and (line.amount == 0 or _fits(line, named))
-        and sum(1 for other in all_lines if not other.is_proration and (other.amount == 0 or _fits(other, named))) <= 1
+        and (line.amount == 0 or fits(line, named))
+        and sum(1 for other in all_lines if not other.is_proration and (other.amount == 0 or fits(other, named))) <= 1
     )
 
 
@@ -121,8 +126,7 @@ def _by_id(line: InvoiceLine, terms: LineTerms) -> SoldTerms | None:
     plan, credits_ = terms.catalogue.of_price(price.id), None
     made = _made(line, terms)
     if plan is None and made is not None and (plan := terms.catalogue.find(PlanId(made.plan_id))) is not None:
-        unit_amount = Fraction(made.unit_amount)
-        return SoldTerms(plan=plan, credits=made.credits, unit_amount=unit_amount, by_id=True)
+        return sold_at(made, plan, price.currency)
     if plan is None and price.plan_id is not None:
         plan, credits_ = terms.catalogue.find(price.plan_id), price.credits
     recorded = next((known for known in terms.recorded if known.price_id == price.id), None)
@@ -135,10 +139,15 @@ def _by_id(line: InvoiceLine, terms: LineTerms) -> SoldTerms | None:
     if not price.is_complete and (line.is_proration or not unit):
         # Such a line shows its own amount, or a trial's.
         unit = None if recorded is None else Fraction(recorded.unit_amount)
+    listed = catalogue_price(plan, price.currency)
     if unit is None:
-        unit = Fraction(plan.terms.price.amount)
+        unit = Fraction(listed.amount)
     return SoldTerms(
-        plan=plan, credits=credits_ or _credits_at(plan, unit, terms.attribution), unit_amount=unit, by_id=True
+        plan=plan,
+        credits=credits_ or credits_at(plan, unit, price.currency, terms.attribution),
+        unit_amount=unit,
+        currency=price.currency or listed.currency,
+        by_id=True,
     )
 
 
@@ -149,15 +158,16 @@ def _by_amount(  # noqa: PLR0911 - one return per way to identify a plan
     if recorded is not None:
         plan = terms.catalogue.find(recorded.plan_id)
         if plan is not None:
-            unit = Fraction(recorded.unit_amount)
-            is_sold_so = unit == plan.terms.price.amount or _was_agreed(plan, unit, terms.attribution)
-            credits_ = _credits_at(plan, unit, terms.attribution) if is_sold_so else recorded.plan_credits
-            return SoldTerms(plan=plan, credits=credits_, unit_amount=unit, by_id=False)
-    named = named_terms(terms)
+            unit, code = Fraction(recorded.unit_amount), line.price.currency
+            is_sold_so = is_sold_at(plan, unit, code, terms.attribution)
+            credits_ = credits_at(plan, unit, code, terms.attribution) if is_sold_so else recorded.plan_credits
+            currency = code or plan.terms.price.currency
+            return SoldTerms(plan=plan, credits=credits_, unit_amount=unit, currency=currency, by_id=False)
+    named = named_terms(terms, line.price.currency)
     if line.amount == 0 and not line.price.unit_amount:
         # Lines of trials and free plans show no price: the subscription's metadata identifies the plan.
         return named if named is not None and _may_be_a_trial(line, named, all_lines, terms) else None
-    fitting = [found for found in _candidates(terms, named) if _fits(line, found)]
+    fitting = [found for found in _candidates(terms, named) if fits(line, found)]
     if not fitting:
         return None
     if fitting[0] is not named and len({found.plan.id for found in fitting}) > 1:
@@ -168,7 +178,7 @@ def _by_amount(  # noqa: PLR0911 - one return per way to identify a plan
         if other.subscription_item != line.subscription_item
         and not other.gives_back
         and other.price.id != line.price.id
-        and _fits(other, fitting[0])
+        and fits(other, fitting[0])
     }
     if any(product is None or product != line.price.product_id for product in rivals.values()):
         items = {known.subscription_item for known in terms.recorded}
@@ -187,23 +197,7 @@ def _may_be_a_trial(line: InvoiceLine, named: SoldTerms, all_lines: Sequence[Inv
     if line.price.is_complete and line.price.unit_amount != named.unit_amount:
         return False
     beside = (other for other in all_lines if other is not line and not other.gives_back and not other.is_proration)
-    return not is_of_another_item(line, terms.recorded) and not any(_fits(other, named) for other in beside)
-
-
-def _was_agreed(plan: Plan, unit_amount: Fraction, attribution: Attribution) -> bool:
-    """Return whether the subscription's metadata records terms for that plan at that price."""
-    return (
-        attribution.plan_id == plan.id
-        and attribution.terms is not None
-        and attribution.terms.price.amount == unit_amount
-    )
-
-
-def _credits_at(plan: Plan, unit_amount: Fraction, attribution: Attribution) -> int:
-    """Return the credits of the plan at that price: those recorded at the sale, otherwise the catalogue's."""
-    if attribution.terms is not None and _was_agreed(plan, unit_amount, attribution):
-        return attribution.terms.credits
-    return plan.terms.credits
+    return not is_of_another_item(line, terms.recorded) and not any(fits(other, named) for other in beside)
 
 
 def _candidates(terms: LineTerms, named: SoldTerms | None) -> list[SoldTerms]:
@@ -211,33 +205,10 @@ def _candidates(terms: LineTerms, named: SoldTerms | None) -> list[SoldTerms]:
     if named is not None:
         plans.sort(key=lambda plan: plan.id != named.plan.id)
     of_catalogue = [
-        SoldTerms(plan=plan, credits=plan.terms.credits, unit_amount=Fraction(plan.terms.price.amount), by_id=False)
-        for plan in plans
+        sold_terms(plan, attrs.evolve(plan.terms, price=price)) for plan in plans for price in plan.fixed_prices
     ]
-    if named is None:
-        return of_catalogue
     # The named plan on its catalogue terms does not compete with itself.
-    return [named, *of_catalogue] if named != of_catalogue[0] else [named, *of_catalogue[1:]]
-
-
-def _fits(line: InvoiceLine, terms: SoldTerms) -> bool:
-    price, plan = line.price, terms.plan
-    if price.unit_amount is None or price.unit_amount != terms.unit_amount:
-        return False
-    if price.currency is not None and price.currency != plan.terms.price.currency:
-        return False
-    if price.interval is not None:
-        return price.interval == plan.interval and price.interval_count == 1
-    return line.is_proration or intervals_of(line, plan) > 0
-
-
-def intervals_of(line: InvoiceLine, plan: Plan) -> int:
-    """Return how many of the plan's intervals the line's period spans; 0 if it is not a whole number."""
-    shortest, longest = _DAYS[plan.interval or "month"]
-    days = round((line.ends_at - line.starts_at) / timedelta(days=1))
-    count = max(round(days * 2 / (shortest + longest)), 1)
-    # Allow a day more or less: clocks change, and months differ in length.
-    return count if shortest * count - 1 <= days <= longest * count + 1 else 0
+    return of_catalogue if named is None else [named, *(one for one in of_catalogue if one != named)]
 
 
 def is_of_another_item(line: InvoiceLine, recorded: Sequence[Line]) -> bool:

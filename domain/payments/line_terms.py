@@ -7,7 +7,7 @@ import attrs
 
 from domain.payments.invoices import Line, LineKind
 from domain.payments.reports import Attribution
-from domain.values.plans import Catalogue, Plan, PlanMode
+from domain.values.plans import Catalogue, Plan, PlanMode, Terms
 
 
 @attrs.frozen(kw_only=True)
@@ -23,13 +23,17 @@ class Claimed:
 
 @attrs.frozen(kw_only=True)
 class MadePrice:
-    """A price that Credence created at Stripe, and the terms of one interval; it never changes."""
+    """A price that Credence created at Stripe, and the terms of one period; it never changes."""
 
     id: str
     plan_id: str
     credits: int
     unit_amount: str
     """The amount in minor units; a fraction such as `3/2`."""
+    currency: str | None = None
+    interval: str | None = None
+    """The interval that was sold; None for a pack, and for prices that were recorded without it."""
+    interval_count: int = 1
 
 
 @attrs.frozen
@@ -42,11 +46,12 @@ class Undecidable:
 
 @attrs.frozen(kw_only=True)
 class SoldTerms:
-    """A line's plan, with the credits and the price of one interval on which it was sold."""
+    """A line's plan, with the credits and the price of one period on which it was sold."""
 
     plan: Plan
     credits: int
     unit_amount: Fraction
+    currency: str
     by_id: bool
 
 
@@ -65,11 +70,31 @@ class LineTerms:
     """Those of the invoice's prices that Credence is known to have created."""
 
 
-def named_terms(terms: LineTerms) -> SoldTerms | None:
-    """Return the terms in the subscription's metadata."""
+def named_terms(terms: LineTerms, currency: str | None) -> SoldTerms | None:
+    """Return the terms in the subscription's metadata; without recorded ones, the named plan's in that currency."""
     attribution = terms.attribution
     plan = terms.catalogue.find(attribution.plan_id) if attribution.plan_id is not None else None
     if plan is None or plan.mode is not PlanMode.SUBSCRIPTION:
         return None
-    agreed = attribution.terms or plan.terms
-    return SoldTerms(plan=plan, credits=agreed.credits, unit_amount=Fraction(agreed.price.amount), by_id=False)
+    return sold_terms(plan, attribution.terms or plan.terms_in(currency) or plan.terms)
+
+
+def sold_at(made: MadePrice, plan: Plan, currency: str | None) -> SoldTerms:
+    """Return the terms of a price that Credence made: a renewal goes on with them, whatever the catalogue says now."""
+    if made.interval is not None:
+        plan = attrs.evolve(plan, interval=made.interval, interval_count=made.interval_count)
+    return SoldTerms(
+        plan=plan,
+        credits=made.credits,
+        unit_amount=Fraction(made.unit_amount),
+        currency=currency or made.currency or plan.terms.price.currency,
+        by_id=True,
+    )
+
+
+def sold_terms(plan: Plan, terms: Terms) -> SoldTerms:
+    """Return a plan's terms as those of a line whose price's id does not identify it."""
+    price = terms.price
+    return SoldTerms(
+        plan=plan, credits=terms.credits, unit_amount=Fraction(price.amount), currency=price.currency, by_id=False
+    )

@@ -9,7 +9,8 @@ from fractions import Fraction
 import attrs
 
 from domain.payments.invoices import Bill, Line, LineKind, UnusedTime
-from domain.payments.line_plans import intervals_of, is_of_another_item, terms_of
+from domain.payments.line_plans import is_of_another_item, terms_of
+from domain.payments.line_prices import periods_spanned
 from domain.payments.line_terms import Claimed, LineTerms, SoldTerms, Undecidable, named_terms
 from domain.payments.reports import InvoiceLine, SaleReport
 from domain.values.plans import MAX_CREDITS
@@ -72,7 +73,7 @@ def _valued(line: InvoiceLine, terms: SoldTerms, subscription_id: str, known: Li
     elif line.price.unit_amount is None and not known.attribution.accepts_price:
         return Undecidable("price_disagrees", line.price.id)
     else:
-        spanned = max(intervals_of(line, plan), 1)
+        spanned = max(periods_spanned(line, plan), 1)
         counts = [count for count in (1, spanned) if abs(line.amount - price * count) < 1]
         if not counts:
             return Undecidable("price_disagrees", line.price.id)
@@ -88,6 +89,7 @@ def _valued(line: InvoiceLine, terms: SoldTerms, subscription_id: str, known: Li
         credits=worth.numerator,
         parts=worth.denominator,
         interval=plan.interval if by_time else None,
+        interval_count=plan.interval_count if by_time else 1,
         plan_credits=terms.credits,
         unit_amount=str(terms.unit_amount),
         quantity=str(line.quantity),
@@ -139,7 +141,7 @@ def _unused(line: InvoiceLine) -> UnusedTime:
 
 def _accepted(doubtful: Sequence[InvoiceLine], terms: LineTerms) -> SoldTerms | None:
     """Return the terms on which an operator accepted a line of another price for the plan that they named."""
-    named = named_terms(terms)
+    named = named_terms(terms, doubtful[0].price.currency if doubtful else None)
     if not doubtful or named is None or not terms.attribution.accepts_price:
         return None
     return attrs.evolve(named, unit_amount=Fraction(doubtful[0].amount) / (doubtful[0].quantity or 1))

@@ -9,7 +9,8 @@ import attrs
 from domain.payments.reports import Delivery, PaymentReport, Price, ProviderReport, SaleReport, SubscriptionReport
 from domain.payments.subscriptions import SubscriptionId
 from domain.values.accounts import UserId
-from domain.values.plans import Plan
+from domain.values.customers import CustomerId
+from domain.values.plans import Plan, Terms
 from domain.values.return_pages import ReturnPages
 
 
@@ -33,6 +34,13 @@ class CheckoutDiffers(Exception):
 
 
 @attrs.frozen
+class PriceNotSold(Exception):
+    """The provider does not sell the price that a checkout names: it is archived, or gone."""
+
+    price_id: str
+
+
+@attrs.frozen
 class InvalidSignature(Exception):
     """A delivery whose signature is missing, wrong, or outside the tolerated age."""
 
@@ -53,8 +61,21 @@ class CheckoutRequest:
     user_id: UserId
     email: str | None
     plan: Plan
+    quoted: Terms | None = None
+    """The terms that the buyer was quoted for one, if they are not the plan's own: a currency, or a chosen amount."""
+    quantity: int = 1
+    trial_days: int = 0
     idempotency_key: str
     pages: ReturnPages
+    customer_id: CustomerId | None = None
+    """The account's customer; without it, the provider makes one of its own or none."""
+    price_id: str | None = None
+    """The pushed price that sells the plan; without one the terms are given with the request."""
+
+    @property
+    def terms(self) -> Terms:
+        """Return the terms on which one is sold."""
+        return self.quoted or self.plan.terms
 
 
 @attrs.frozen(kw_only=True)
@@ -67,15 +88,19 @@ class Checkout:
     report: ProviderReport
     invoice_report: ProviderReport | None = None
     """The report of the subscription's first invoice, once there is one."""
+    client_secret: str | None = attrs.field(default=None, repr=False)
+    """The secret with which one's own page shows the checkout; None if it is on the provider's page."""
 
 
 class Checkouts(Protocol):
-    """Hosted checkout sessions. Every method raises :class:`PaymentsUnavailable`."""
+    """Checkout sessions. Every method raises :class:`PaymentsUnavailable`."""
 
     async def create(self, request: CheckoutRequest) -> Checkout:
         """Open a session; the same idempotency key returns the same session.
 
         :raises CheckoutDiffers: if the key was used with different parameters, such as another email.
+        :raises CustomerMissing: if the provider has no such customer any more.
+        :raises PriceNotSold: if the provider does not sell the price that is named.
         """
         ...
 

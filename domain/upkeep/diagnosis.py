@@ -133,6 +133,13 @@ def diagnose_schema(facts: SchemaFacts, *, wanted_migrations: tuple[str, ...]) -
     )
 
 
+def diagnose_left_over(plans: tuple[str, ...]) -> Diagnosis:
+    """Return the finding that plans are for sale at the provider which the catalogue does not have."""
+    remedy = "Put them back into the catalogue with `retired = true` and push: their renewals need them there, too."
+    seen = f"for sale at Stripe, but not in the catalogue: {', '.join(plans)}"
+    return Diagnosis("plans at Stripe", Verdict.DOUBTFUL, seen, remedy)
+
+
 def _diagnose_endpoint(one: WebhookEndpoint, *, livemode: bool, wanted_events: frozenset[str]) -> Diagnosis:
     subject = "webhook endpoint"
     if not one.is_enabled:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 import attrs
 
-from domain.changes.changes import Change, Duplicate, IdempotencyRecord, RecordedPurchase, SnapshotQuery
+from domain.changes.changes import RecordedPurchase, SnapshotQuery
 from domain.changes.inbox import EventStatus
 from domain.decisions.checkout_progress import CheckoutProgress, CheckoutStage, progress_of
+from domain.decisions.quotes import AS_OFFERED, Wish, quote
 from domain.decisions.reports import claimed_user, ledger_links
 from domain.payments.admission import ParkReason
 from domain.payments.invoices import LineKind
@@ -17,11 +18,15 @@ from domain.payments.subscriptions import ENDED, SubscriptionId
 from domain.ports.cache import CacheUnavailable, CheckoutNote, SessionMarkers
 from domain.ports.ledger import Accounts, Ledger, LedgerUnavailable, after_a_commit
 from domain.ports.payment_provider import Checkout, CheckoutRequest, Checkouts
+from domain.ports.price_book import PriceBook
 from domain.usecases.read_account import AccountReader, UnknownUser
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder
 from domain.usecases.recorded import Recorded
+from domain.usecases.selling.customers import CustomerService
+from domain.usecases.selling.open_checkouts import CheckoutOpener
 from domain.values.accounts import UserId
 from domain.values.plans import Catalogue, Plan, PlanMode
+from domain.values.prices import price_selling
 from domain.values.return_pages import ReturnPages
 
 
@@ -57,15 +62,25 @@ class CheckoutService:
     ledger: Ledger
     markers: SessionMarkers
     catalogue: Catalogue
+    prices: PriceBook
     recorder: PaymentRecorder
     reader: AccountReader
+    customers: CustomerService
 
     async def start(
-        self, user_id: UserId, *, email: str | None, plan_id: str, idempotency_key: str, is_repeatable: bool
+        self,
+        user_id: UserId,
+        *,
+        email: str | None,
+        plan_id: str,
+        idempotency_key: str,
+        is_repeatable: bool,
+        wish: Wish = AS_OFFERED,
     ) -> Checkout:
         """Open a checkout of the plan for the user; `is_repeatable` says that the caller knows the key.
 
         :raises UnknownPlan: if the plan is not on sale.
+        :raises Unsellable: if the plan is not sold in that quantity, for that amount, or in that currency.
         :raises UnknownUser: if the ledger knows no such user: nobody may pay for credits without an owner.
         :raises AlreadySubscribed: if the plan is free and the user is subscribed to it already.
         :raises PaymentsUnavailable: if no session could be opened.
@@ -75,19 +90,27 @@ class CheckoutService:
         plan = self.catalogue.find(plan_id)
         if plan is None or plan.retired:
             raise UnknownPlan(plan_id)
+        sold = quote(plan, wish)
         account = await self.accounts.account(user_id)
         if account is None:
             raise UnknownUser(user_id)
         if plan.mode is PlanMode.SUBSCRIPTION and plan.terms.price.amount == 0 and await self._has(user_id, plan):
             raise AlreadySubscribed(plan_id)
+        price = price_selling(plan, sold.terms, await self.prices.for_sale(plan.id))
         request = CheckoutRequest(
             user_id=user_id,
             email=account.email or email,
             plan=plan,
+            quoted=sold.terms,
+            quantity=sold.quantity,
+            trial_days=plan.trial_days if plan.trial_days and not await self._has_tried(user_id, plan) else 0,
             idempotency_key=idempotency_key,
-            pages=await self._first_pages(user_id, idempotency_key) if is_repeatable else self.pages,
+            pages=self.pages,
+            customer_id=await self.customers.for_checkout(user_id, account.email or email),
+            price_id=price.id if price is not None else None,
         )
-        checkout = await self.checkouts.create(request)
+        opener = CheckoutOpener(checkouts=self.checkouts, ledger=self.ledger, customers=self.customers)
+        checkout = await opener.open(request, is_repeatable=is_repeatable)
         with contextlib.suppress(CacheUnavailable):
             await self.markers.remember_checkout(checkout.session_id, CheckoutNote(user_id=user_id, plan_id=plan.id))
         return checkout
@@ -120,21 +143,6 @@ class CheckoutService:
             return await self._with_balance(user_id, waiting)
         return await self._learn(user_id, checkout, waiting)
 
-    async def _first_pages(self, user_id: UserId, key: str) -> ReturnPages:
-        """Return the pages of the process that the key reached first, since the provider compares them.
-
-        They are kept in the ledger before the session is opened, so that clicks at the same moment agree as well. A
-        ledger that takes no writes prevents no checkout.
-        """
-        ours = {"success_url": self.pages.success_url, "cancel_url": self.pages.cancel_url}
-        request = IdempotencyRecord(key=key, user_id=user_id, content={"operation": "checkout"}, answer=ours)
-        with contextlib.suppress(LedgerUnavailable):
-            (result,) = await self.ledger.commit((Change(request=request),))
-            if isinstance(result, Duplicate) and result.request and result.request.content == request.content:
-                first = result.request.answer
-                return ReturnPages(success_url=str(first["success_url"]), cancel_url=str(first["cancel_url"]))
-        return self.pages
-
     async def _has(self, user_id: UserId, plan: Plan) -> bool:
         """Return whether a period of the free plan is running, or the subscription of the last one goes on."""
         known = await self.ledger.read(SnapshotQuery(user_id=user_id, claims=True))
@@ -146,6 +154,11 @@ class CheckoutService:
         of_last = await self.ledger.read(SnapshotQuery(subscription_id=subscription_id))
         state = of_last.subscription.subscription.state if of_last.subscription else None
         return state is not None and state.status not in ENDED
+
+    async def _has_tried(self, user_id: UserId, plan: Plan) -> bool:
+        """Return whether the account has had the plan's trial."""
+        known = await self.ledger.read(SnapshotQuery(user_id=user_id, claims=True))
+        return any(one.plan_id == plan.id and one.kind is LineKind.TRIAL for one in known.claimed)
 
     async def _learn(self, user_id: UserId, checkout: Checkout, waiting: CheckoutProgress) -> CheckoutProgress:
         """Record what the provider reports of a finished checkout, and return the status that follows."""

@@ -8,8 +8,11 @@ from domain.ports.deployment import Endpoints, Schema
 from domain.ports.inbox import Backlogs
 from domain.ports.ledger import Ledger, LedgerKeyRefused, LedgerUnavailable
 from domain.ports.payment_provider import PaymentsRefused, PaymentsUnavailable
-from domain.upkeep.diagnosis import Diagnosis, Verdict, diagnose_endpoints, diagnose_schema
+from domain.ports.provider_catalogue import PermissionMissing
+from domain.upkeep.diagnosis import Diagnosis, Verdict, diagnose_endpoints, diagnose_left_over, diagnose_schema
 from domain.usecases.audit_cache import CacheAuditor
+from domain.usecases.selling.examine_portal import PortalExaminer
+from domain.usecases.selling.push_plans import PlanPusher
 
 MAX_NAMED = 5
 
@@ -25,7 +28,9 @@ class DeploymentExaminer:
     database: Schema
     ledger: Ledger
     auditor: CacheAuditor
+    pusher: PlanPusher
     backlogs: Backlogs
+    portal: PortalExaminer
     livemode: bool
     wanted_url: str
     """The URL at which the service receives webhooks."""
@@ -34,7 +39,8 @@ class DeploymentExaminer:
 
     async def examine(self) -> tuple[Diagnosis, ...]:
         """Return every finding, good or bad."""
-        return (*await self._provider(), *await self._ledger(), *await self._cache())
+        at_provider = (*await self._provider(), *await self._catalogue(), *await self.portal.examine())
+        return (*at_provider, *await self._ledger(), *await self._cache())
 
     async def _provider(self) -> tuple[Diagnosis, ...]:
         try:
@@ -78,6 +84,25 @@ class DeploymentExaminer:
             else Diagnosis("outbox", Verdict.GOOD, "no failed messages"),
             _walk(backlog.cache_behind_seconds),
         )
+
+    async def _catalogue(self) -> tuple[Diagnosis, ...]:
+        subject, again = "plans at Stripe", "Run `credence plans push --dry-run` to see what differs, then without it."
+        try:
+            differing, gone = await self.pusher.drift(), await self.pusher.left_over()
+        except PermissionMissing as missing:
+            remedy = f"Give the restricted key the permission {missing.permission}."
+            return (Diagnosis(subject, Verdict.DOUBTFUL, "the key may not read products and prices", remedy),)
+        except (PaymentsUnavailable, PaymentsRefused) as failed:
+            return (Diagnosis(subject, Verdict.DOUBTFUL, f"cannot be compared: {failed.cause}", again),)
+        except LedgerUnavailable:
+            return ()  # reported already
+        if differing is None:
+            return (Diagnosis(subject, Verdict.GOOD, "not pushed: each checkout makes its own price"),)
+        found = [diagnose_left_over(gone)] if gone else []
+        if not differing:
+            return (Diagnosis(subject, Verdict.GOOD, "products and prices match the catalogue"), *found)
+        seen = f"{len(differing)} plans differ from the catalogue: {', '.join(differing[:MAX_NAMED])}"
+        return (Diagnosis(subject, Verdict.DOUBTFUL, seen, again), *found)
 
     async def _writes(self) -> Diagnosis:
         try:

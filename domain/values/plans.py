@@ -7,6 +7,8 @@ from typing import NewType
 
 import attrs
 
+from domain.values.checkout_options import CheckoutOptions, Quantity
+from domain.values.free_amounts import FreeAmount
 from domain.values.money import Money
 
 PlanId = NewType("PlanId", str)
@@ -52,6 +54,17 @@ class Plan:
     terms: Terms
     mode: PlanMode = PlanMode.PAYMENT
     interval: str | None = None
+    interval_count: int = 1
+    """The number of intervals in one period, which is what `terms` are for."""
+    prices: tuple[Money, ...] = ()
+    """Its prices in further currencies, for the same credits."""
+    amounts: tuple[FreeAmount, ...] = ()
+    """The amounts among which the buyer chooses, one per currency; then `terms` are those of the smallest."""
+    quantity: Quantity | None = None
+    """How many one checkout may sell; None means one."""
+    trial_days: int = 0
+    """Days before the first payment, once per account; 0 means no trial."""
+    checkout: CheckoutOptions = CheckoutOptions()
     rollover: bool = False
     """Whether a period's unspent credits outlast it."""
     rollover_cap: int = 0
@@ -66,6 +79,34 @@ class Plan:
     """Ids of Stripe prices that belong to this plan, whatever their amounts."""
     retired: bool = False
     """Whether it is no longer for sale; renewals and late payments of earlier sales still count."""
+
+    @property
+    def fixed_prices(self) -> tuple[Money, ...]:
+        """Return the plan's price in each currency, its own first; none if the buyer chooses the amount."""
+        return () if self.amounts else (self.terms.price, *self.prices)
+
+    @property
+    def currencies(self) -> tuple[str, ...]:
+        """Return the currencies in which it is sold, its own first."""
+        return tuple(one.currency for one in self.amounts or self.fixed_prices)
+
+    def terms_in(self, currency: str | None) -> Terms | None:
+        """Return the terms in a currency, its own if None; None if it has no fixed price in that currency."""
+        fixed = (one for one in self.fixed_prices if currency in (None, one.currency))
+        return next((Terms(credits=self.terms.credits, price=one) for one in fixed), None)
+
+    def amount_in(self, currency: str) -> FreeAmount | None:
+        """Return the amounts among which the buyer may choose in a currency, or None if there are none."""
+        return next((one for one in self.amounts if one.currency == currency), None)
+
+    def terms_at(self, price: Money) -> Terms | None:
+        """Return the terms on which it is sold at that price, or None if it is not."""
+        free = self.amount_in(price.currency)
+        if free is not None:
+            is_offered = free.least <= price.amount <= free.most
+            return Terms(credits=free.credits_for(price.amount), price=price) if is_offered else None
+        terms = self.terms_in(price.currency)
+        return terms if terms is not None and terms.price == price else None
 
 
 @attrs.frozen

@@ -27,6 +27,7 @@ EVERY_CALLER: Access = USERS | SERVICES | OPERATORS
 ROUTES: Mapping[str, Access] = {
     "POST /checkout/sessions": USERS,
     "GET /checkout/sessions/{session_id}": USERS,
+    "POST /portal": USERS,
     "GET /quota": EVERY_CALLER,
     "GET /transactions": EVERY_CALLER,
     "GET /accounts/{user_id}/explanation": EVERY_CALLER,

@@ -12,7 +12,8 @@ import click
 
 from domain.ports.cache import CacheUnavailable
 from domain.ports.ledger import LedgerUnavailable, LedgerUntouched
-from domain.ports.payment_provider import InvalidBody, PaymentsUnavailable
+from domain.ports.payment_provider import InvalidBody, PaymentsRefused, PaymentsUnavailable
+from domain.ports.provider_catalogue import PermissionMissing
 from domain.usecases.read_account import UnknownUser
 from domain.usecases.record_payment import CommitRejected
 from domain.usecases.retry_inbox import NoSale, NotClaimable, UnknownEvent
@@ -30,6 +31,8 @@ _MESSAGES: Mapping[type[Exception], str] = {
     LedgerUnavailable: "Cannot reach the ledger: {0.cause}",
     CacheUnavailable: "Cannot reach Redis: {0.cause}",
     PaymentsUnavailable: "Cannot reach Stripe: {0.cause}",
+    PaymentsRefused: "Stripe refused: {0.cause}",
+    PermissionMissing: "Stripe refuses STRIPE_SECRET_KEY: it lacks the permission {0.permission}.",
     CommitRejected: "The ledger refused the change: {0.reason}",
     UnknownEvent: "{0.event_id} was found neither in the inbox nor at Stripe.",
     NotClaimable: "Event {0.event_id} cannot be claimed: it is {0.status}, or not a sale. See `credence parked`.",

@@ -1,7 +1,8 @@
 """Builds the use cases from their adapters."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import attrs
 
@@ -38,6 +39,15 @@ from domain.usecases.use_credits import CreditService
 from domain.values.return_pages import ReturnPages
 from entrypoints.auth.authenticator import Authenticator
 from entrypoints.composition.parts import Parts, parts
+from entrypoints.composition.selling import (
+    adopter,
+    customers,
+    portal,
+    portal_examiner,
+    portal_pusher,
+    price_book,
+    pusher,
+)
 from entrypoints.composition.stores import Storage
 from entrypoints.doctor import Doctor
 from entrypoints.services import Services
@@ -87,8 +97,10 @@ def _checkouts(parts: Parts, recorder: PaymentRecorder) -> CheckoutService:
         ledger=parts.ledger.commits,
         markers=parts.redis.markers,
         catalogue=parts.catalogue,
+        prices=price_book(parts),
         recorder=recorder,
         reader=_reader(parts),
+        customers=customers(parts),
     )
 
 
@@ -100,6 +112,7 @@ def _outbox_worker(parts: Parts) -> OutboxWorker:
     return OutboxWorker(
         outbox=parts.ledger.inbox,
         invoices=StripeInvoices(parts.stripe.patient),
+        customers=customers(parts),
         notifications=parts.notifications,
     )
 
@@ -111,6 +124,8 @@ def _doctor(parts: Parts, authenticator: Authenticator) -> Doctor:
         ledger=parts.ledger.commits,
         auditor=_auditor(parts),
         backlogs=parts.ledger.inbox,
+        pusher=pusher(parts),
+        portal=portal_examiner(parts),
         livemode=parts.settings.livemode,
         wanted_url=f"{parts.settings.public_url}/webhooks/stripe",
         wanted_events=CONCERNING,
@@ -151,17 +166,10 @@ def _inbox_retrier(parts: Parts, recorder: PaymentRecorder) -> InboxRetrier:
     return InboxRetrier(inbox=parts.ledger.inbox, deliveries=deliveries, history=history, recorder=recorder)
 
 
-def _services(
-    parts: Parts, recorder: PaymentRecorder, credits_: BatchedCreditService, authenticator: Authenticator
-) -> Services:
-    return Services(
-        authenticator=authenticator,
-        webhooks=WebhookReceiver(deliveries=_deliveries(parts), recorder=recorder),
-        checkout=_checkouts(parts, recorder),
-        reader=_reader(parts),
-        credits=credits_,
-        holds=HoldReader(wallets=parts.ledger.sql),
-        watch=LowBalanceThresholds(thresholds=parts.ledger.sql, default=parts.settings.low_balance),
+def _with_upkeep(parts: Parts, recorder: PaymentRecorder) -> Callable[..., Services]:
+    """Return what makes the services, with those given that keep the deployment in order."""
+    return partial(
+        Services,
         worker=_outbox_worker(parts),
         refresher=CacheRefresher(walk=parts.ledger.audit, audit=parts.ledger.audit, cache=parts.redis.cache),
         outbox=OutboxRetrier(outbox=parts.ledger.inbox),
@@ -171,6 +179,24 @@ def _services(
         auditor=_auditor(parts),
         monitor=Monitor(ledger=parts.ledger.commits, cache=parts.redis.cache, backlogs=parts.ledger.inbox),
         synthetic_users=_synthetic_users(parts),
+        adopter=adopter(parts),
+        portal=portal(parts),
+        portal_pusher=portal_pusher(parts),
+        pusher=pusher(parts),
+    )
+
+
+def _services(
+    parts: Parts, recorder: PaymentRecorder, credits_: BatchedCreditService, authenticator: Authenticator
+) -> Services:
+    return _with_upkeep(parts, recorder)(
+        authenticator=authenticator,
+        webhooks=WebhookReceiver(deliveries=_deliveries(parts), recorder=recorder),
+        checkout=_checkouts(parts, recorder),
+        reader=_reader(parts),
+        credits=credits_,
+        holds=HoldReader(wallets=parts.ledger.sql),
+        watch=LowBalanceThresholds(thresholds=parts.ledger.sql, default=parts.settings.low_balance),
         doctor=_doctor(parts, authenticator),
         limits=_limits(parts),
     )

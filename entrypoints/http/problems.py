@@ -13,7 +13,14 @@ from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetail
 from domain.ports.cache import CacheUnavailable
 from domain.ports.deployment import SyntheticUsersRefused
 from domain.ports.ledger import LedgerBusy, LedgerUnavailable, LedgerUntouched
-from domain.ports.payment_provider import CheckoutDiffers, InvalidBody, InvalidSignature, PaymentsUnavailable
+from domain.ports.payment_provider import (
+    CheckoutDiffers,
+    InvalidBody,
+    InvalidSignature,
+    PaymentsRefused,
+    PaymentsUnavailable,
+)
+from domain.ports.portal import PortalNotSetUp
 from domain.upkeep.synthetic_users import MAX_USERS, InvalidTag, WrongNumberOfUsers
 from domain.usecases.check_out import AlreadySubscribed, UnknownPlan, UnknownSession
 from domain.usecases.limit_rates import RateExceeded
@@ -27,6 +34,7 @@ from entrypoints.auth.authenticator import Forbidden, MalformedHeader, Unauthent
 from entrypoints.auth.jwks import AuthUnavailable
 from entrypoints.hints import unclaimable
 from entrypoints.http.openapi import PROBLEM
+from entrypoints.http.refused_wishes import REFUSED_WISHES
 from entrypoints.http.validation_messages import humanize
 from entrypoints.telemetry.requests import current_request
 
@@ -69,6 +77,7 @@ def raw_problem(status: HTTPStatus, kind: str, detail: str, request_id: str) -> 
 
 
 _REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
+    **REFUSED_WISHES,
     InvalidBody: (HTTPStatus.BAD_REQUEST, "invalid-body", "Invalid body: {0.reason}."),
     InvalidUserId: (HTTPStatus.BAD_REQUEST, "invalid-user-id", "user_id must be a UUID."),
     MalformedHeader: (HTTPStatus.BAD_REQUEST, "malformed-header", "{0.name} must be {0.wanted}."),
@@ -120,6 +129,8 @@ _REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
         "payments-unavailable",
         "Stripe could not be reached; try again.",
     ),
+    PaymentsRefused: (HTTPStatus.BAD_GATEWAY, "payments-refused", "Stripe refused this; the service's log says why."),
+    PortalNotSetUp: (HTTPStatus.CONFLICT, "portal-not-set-up", "The operator has not set up the portal at Stripe."),
     CheckoutDiffers: (
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "key-reused",
@@ -165,6 +176,10 @@ def ledger_refused() -> ProblemDetailsException:
 def _problem_of(error: Exception) -> ProblemDetailsException:
     status, kind, detail = next(_REFUSALS[one] for one in type(error).__mro__ if one in _REFUSALS)
     retry_after = RETRY_AFTER_SECONDS
+    if isinstance(error, PaymentsUnavailable):
+        log.warning("Stripe was needed: %s", error.cause)
+    if isinstance(error, PaymentsRefused):
+        log.error("Stripe refused a request: %s", error.cause)
     if isinstance(error, LedgerBusy | RateExceeded):
         retry_after = str(error.retry_after_seconds)
     return problem(status, kind, detail.format(error), retry_after=retry_after)

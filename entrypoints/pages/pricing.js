@@ -12,19 +12,70 @@ function complain(message) {
   note.className = "note bad";
 }
 
-async function buy(plan, button) {
+async function buy(plan, button, choices) {
   button.disabled = true;
   try {
     const checkout = await call("/checkout/sessions", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ plan: plan.id }),
+      body: JSON.stringify({ plan: plan.id, ...chosen(choices) }),
     });
-    location.assign(checkout.url);
+    if (checkout.url) return location.assign(checkout.url);
+    complain("This plan is paid inside of your own page, with Stripe.js and the checkout's client_secret.");
   } catch (problem) {
     complain(problem.message);
-    button.disabled = false;
   }
+  button.disabled = false;
+}
+
+// The amount is entered as people write it, and sent in minor units.
+function chosen({ quantity, amount, currency }) {
+  const code = currency?.value;
+  return {
+    ...(quantity && { quantity: quantity.valueAsNumber }),
+    ...(amount && { amount: Math.round(amount.valueAsNumber * 10 ** digits(code)) }),
+    ...(currency && { currency: code }),
+  };
+}
+
+function digits(currency) {
+  return new Intl.NumberFormat(undefined, { style: "currency", currency }).resolvedOptions().maximumFractionDigits;
+}
+
+function field(plan, label, input) {
+  const named = document.createElement("label");
+  input.setAttribute("aria-label", `${label} of ${plan.name}`);
+  named.append(`${label} `, input);
+  return named;
+}
+
+function number(value, min, max, step = 1) {
+  const input = document.createElement("input");
+  Object.assign(input, { type: "number", min, max, step, value });
+  return input;
+}
+
+function select(words) {
+  const input = document.createElement("select");
+  input.append(...words.map((word) => new Option(word.toUpperCase(), word)));
+  return input;
+}
+
+function choicesOf(plan) {
+  const currencies = plan.amounts.length ? plan.amounts.map((one) => one.currency) : Object.keys(plan.prices);
+  const choices = {};
+  if (plan.quantity) choices.quantity = number(plan.quantity.min, plan.quantity.min, plan.quantity.max);
+  if (plan.amounts.length) {
+    const { currency, min, max } = plan.amounts[0];
+    const unit = 10 ** digits(currency);
+    choices.amount = number(min / unit, min / unit, max / unit, 1 / unit);
+  }
+  if (plan.amounts.length || currencies.length > 1) choices.currency = select(currencies);
+  return choices;
+}
+
+function every({ interval, interval_count: count }) {
+  return count > 1 ? `every ${count} ${interval}s` : `a ${interval}`;
 }
 
 function card(plan) {
@@ -34,15 +85,28 @@ function card(plan) {
   name.textContent = plan.name;
   const price = document.createElement("p");
   price.className = "price";
-  price.textContent = money(plan.price, plan.currency) + (plan.interval ? ` a ${plan.interval}` : "");
+  price.textContent = money(plan.price, plan.currency) + (plan.interval ? ` ${every(plan)}` : "");
   const each = document.createElement("p");
   each.className = "each";
-  each.textContent = `${plan.credits.toLocaleString()} credits${plan.interval ? ` each ${plan.interval}` : ", spend them whenever you like"}`;
+  each.textContent = `${plan.credits.toLocaleString()} credits${plan.interval ? ` ${every(plan)}` : ", spend them whenever you like"}`;
+  if (plan.amounts.length) {
+    price.textContent = `from ${price.textContent}`;
+    each.textContent = `${each.textContent}; more for more`;
+  }
+  const choices = choicesOf(plan);
+  if (choices.currency && !plan.amounts.length) {
+    choices.currency.addEventListener("change", () => {
+      const code = choices.currency.value;
+      price.textContent = money(plan.prices[code], code) + (plan.interval ? ` ${every(plan)}` : "");
+    });
+  }
+  const labels = { quantity: "Quantity", amount: "Amount", currency: "Currency" };
   const button = document.createElement("button");
   button.textContent = `Buy ${plan.name}`;
   button.dataset.plan = plan.id;
-  button.addEventListener("click", () => buy(plan, button));
-  item.append(name, price, each, button);
+  button.addEventListener("click", () => buy(plan, button, choices));
+  const fields = Object.entries(choices).map(([key, input]) => field(plan, labels[key], input));
+  item.append(name, price, each, ...fields, button);
   return item;
 }
 

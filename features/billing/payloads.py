@@ -23,6 +23,8 @@ class StripePrice:
     id: str
     amount: int
     interval: str = "month"
+    interval_count: int = 1
+    currency: str = "usd"
     product: str = "prod_credits"
     metadata: Payload = attrs.field(factory=dict)
     metered: bool = False
@@ -37,9 +39,9 @@ class StripePrice:
             "unit_amount": self.amount,
             "unit_amount_decimal": str(self.amount),
             "billing_scheme": "per_unit",
-            "currency": "usd",
+            "currency": self.currency,
             "product": self.product,
-            "recurring": {"interval": self.interval, "interval_count": 1, "usage_type": usage},
+            "recurring": {"interval": self.interval, "interval_count": self.interval_count, "usage_type": usage},
             "metadata": dict(self.metadata),
         }
 
@@ -65,6 +67,7 @@ def line(
     quantity: int = 1,
     discount: int = 0,
     tax: int = 0,
+    tax_within: int = 0,
     item: str = "si_1",
     gives_back: tuple[str, str] | None = None,
     fee: bool = False,
@@ -76,7 +79,7 @@ def line(
         "object": "line_item",
         "type": "invoiceitem" if proration or fee else "subscription",
         "amount": amount,
-        "currency": "usd",
+        "currency": price.currency,
         "quantity": quantity,
         "period": {"start": moment(days[0]), "end": moment(days[1])},
         "price": price.payload,
@@ -85,7 +88,9 @@ def line(
             "credited_items": {"invoice": gives_back[0], "invoice_line_items": [gives_back[1]]} if gives_back else None
         },
         "discount_amounts": [{"amount": discount, "discount": "di_1"}] if discount else [],
-        "tax_amounts": [{"amount": tax, "inclusive": False}] if tax else [],
+        "tax_amounts": [
+            {"amount": amount, "inclusive": within} for amount, within in ((tax, False), (tax_within, True)) if amount
+        ],
         "subscription": None if fee else subscription,
         "subscription_item": None if fee else item,
         "metadata": {},
@@ -107,7 +112,7 @@ def invoice(
     total = sum(
         one["amount"]
         - sum(part["amount"] for part in one["discount_amounts"])
-        + sum(part["amount"] for part in one["tax_amounts"])
+        + sum(part["amount"] for part in one["tax_amounts"] if not part["inclusive"])
         for one in lines
     )
     known = {"userId": USER} if metadata is None else metadata
@@ -173,7 +178,10 @@ def _line_in_new_shape(old: Payload) -> Payload:
             "unit_amount_decimal": str(unit),
         },
         "quantity_decimal": str(old["quantity"]),
-        "taxes": [{"amount": one["amount"], "tax_behavior": "exclusive"} for one in old["tax_amounts"]],
+        "taxes": [
+            {"amount": one["amount"], "tax_behavior": "inclusive" if one["inclusive"] else "exclusive"}
+            for one in old["tax_amounts"]
+        ],
     }
 
 

@@ -10,10 +10,13 @@ from adapters.stripe.events import read_event
 from domain.decisions.checkout_progress import CheckoutProgress, CheckoutStage
 from domain.payments.purchases import Link
 from domain.payments.reports import SaleReport
-from domain.ports.payment_provider import Checkout, CheckoutRequest
+from domain.ports.payment_provider import Checkout, CheckoutRequest, PriceNotSold
 from domain.usecases.check_out import AlreadySubscribed, CheckoutService
 from domain.usecases.read_account import AccountReader
+from domain.usecases.tests.memory_customers import customers_of
+from domain.values.money import Money
 from domain.values.plans import PlanId
+from domain.values.prices import PushedPrice, prices_of, product_of
 from domain.values.return_pages import ReturnPages
 from features.billing.packs import NAMED, completed, refund_of, session
 from features.billing.payloads import SUBSCRIPTION, USER, Payload, StripePrice, ended, invoice, line
@@ -39,8 +42,13 @@ class Sessions:
 
     found: Checkout | None = None
     opened: int = 0
+    asked: list[CheckoutRequest] = attrs.field(factory=list)
+    archived: set[str] = attrs.field(factory=set)
 
     async def create(self, request: CheckoutRequest) -> Checkout:
+        self.asked.append(request)
+        if request.price_id in self.archived:
+            raise PriceNotSold(request.price_id)
         self.opened += 1
         report = read_event("checkout.session.completed", session(), datetime.now(UTC), retrieved=True)
         return Checkout(session_id="cs_1", url=None, status="open", report=report)
@@ -62,8 +70,10 @@ class Shop(World):
             ledger=self.ledger,
             markers=MemorySessionMarkers(self.clock, MemoryQuotaCache()),
             catalogue=self.recorder.catalogue,
+            prices=self.ledger.prices,
             recorder=self.recorder,
             reader=AccountReader(accounts=self.ledger, audit=self.ledger.audit, cache=MemoryQuotaCache()),
+            customers=customers_of(self.ledger),
         )
 
     async def returns(self, about: Payload, bill: Payload | None = None) -> CheckoutProgress:
@@ -78,9 +88,19 @@ class Shop(World):
         )
         return await self.checkouts.follow(ADA, "cs_1")
 
-    async def start(self, plan_id: str) -> None:
-        """Begin a checkout."""
-        await self.checkouts.start(ADA, email=None, plan_id=PlanId(plan_id), idempotency_key="key", is_repeatable=False)
+    async def start(self, plan_id: str, key: str | None = None) -> CheckoutRequest:
+        """Begin a checkout, under a key if the customer's page has one; returns what Stripe was asked for."""
+        await self.checkouts.start(
+            ADA, email=None, plan_id=PlanId(plan_id), idempotency_key=key or "key", is_repeatable=key is not None
+        )
+        return self.sessions.asked[-1]
+
+    async def push(self, price_id: str, plan_id: str, *, is_for_sale: bool = True, **terms: object) -> None:
+        """Record a pushed price of the plan, on its terms or on others."""
+        (sold,) = prices_of(self.recorder.catalogue.plans[PlanId(plan_id)])
+        sells = attrs.evolve(sold, **terms)  # type: ignore[arg-type]  # the terms, by name
+        price = PushedPrice(id=price_id, product_id=product_of(plan_id), sells=sells, is_for_sale=is_for_sale)
+        await self.ledger.prices.record(price)
 
 
 def subscribed(plan_id: str) -> Payload:
@@ -203,3 +223,42 @@ async def test_a_free_plan_is_not_begun_twice_at_a_time() -> None:
     await shop.deliver(StripeEvent(type="customer.subscription.deleted", about=ended(31), days=41))
     await shop.start("free")
     assert 4 == shop.sessions.opened
+
+
+async def test_a_checkout_sells_a_pushed_price_on_exactly_the_present_terms() -> None:
+    """One of other terms, or out of sale, or of another plan is not sold; then the terms are written out."""
+    shop = Shop()
+    await shop.push("price_old", "monthly", money=Money(amount=800, currency="usd"))
+    await shop.push("price_euro", "monthly", money=Money(amount=900, currency="eur"))
+    await shop.push("price_fewer", "monthly", credits=99)
+    await shop.push("price_year", "monthly", interval="year")
+    await shop.push("price_two", "monthly", interval_count=2)
+    await shop.push("price_retired", "monthly", is_for_sale=False)
+    await shop.push("price_pack", "pack")
+    assert (await shop.start("monthly")).price_id is None
+    await shop.push("price_1", "monthly")
+    assert "price_1" == (await shop.start("monthly")).price_id
+    assert "price_pack" == (await shop.start("pack")).price_id
+
+
+async def test_a_price_that_stripe_does_not_sell_prevents_no_checkout() -> None:
+    """It was archived since, by a push or by hand: the terms are written out, under a key of their own."""
+    shop = Shop()
+    await shop.push("price_1", "monthly")
+    shop.sessions.archived = {"price_1"}
+    for _ in range(2):
+        last = await shop.start("monthly", "clicked")
+        assert (None, "clicked-inline") == (last.price_id, last.idempotency_key)
+    assert ["price_1", None, "price_1", None] == [request.price_id for request in shop.sessions.asked]
+
+
+async def test_a_click_that_is_repeated_after_a_push_asks_for_the_same() -> None:
+    """Stripe compares: the first price stays, of whichever kind, unless it has other terms than those of today."""
+    shop = Shop()
+    assert (await shop.start("monthly", "before")).price_id is None
+    await shop.push("price_1", "monthly")
+    assert (await shop.start("monthly", "before")).price_id is None
+    assert "price_1" == (await shop.start("monthly", "after")).price_id
+    await shop.push("price_1", "monthly", is_for_sale=False)
+    assert "price_1" == (await shop.start("monthly", "after")).price_id
+    assert (await shop.start("monthly", "later")).price_id is None

@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from adapters.redis.embedded import EmbeddedRedis
+from entrypoints.catalogue import PACKAGED
 from features.harness.product import NOTIFY_SECRET, Product
 from features.real_parts import JWT_SECRET, Supabase, running_supabase
 from simulators.stack.postgrest import free_port
@@ -23,6 +24,7 @@ from simulators.stripe.stand_in import StripeStandIn
 WEBHOOK_SECRET = "whsec_of_the_features"
 SERVICE_KEY = "service-key-of-the-features"
 OPERATOR_KEY = "operator-key-of-the-features"
+PLANS = (PACKAGED, Path(__file__).parent / "plans_to_choose_from.toml")
 
 
 @attrs.frozen(kw_only=True)
@@ -71,7 +73,8 @@ def service(new_database: Callable[[], str], new_server_folder: Callable[[], Pat
     embedded = EmbeddedRedis(folder / "redis")
     redis_url = embedded.start()
     port = free_port()
-    url, log = f"http://127.0.0.1:{port}", folder / "service.log"
+    url, log, plans = f"http://127.0.0.1:{port}", folder / "service.log", folder / "plans.toml"
+    plans.write_text("\n".join(path.read_text() for path in PLANS))
     with (
         running_supabase(new_database()) as supabase,
         Product() as product,
@@ -88,6 +91,7 @@ def service(new_database: Callable[[], str], new_server_folder: Callable[[], Pat
             "SUPABASE_JWT_SECRET": JWT_SECRET,
             "REDIS_URL": redis_url,
             "CREDENCE_PORT": str(port),
+            "CREDENCE_PLANS": str(plans),
             "CREDENCE_SERVICE_KEY": SERVICE_KEY,
             "CREDENCE_OPERATOR_KEY": OPERATOR_KEY,
             "CREDENCE_LOW_BALANCE": "20",

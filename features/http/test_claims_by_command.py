@@ -8,8 +8,8 @@ import pytest
 from features.harness.service import Service
 from features.steps.story import Story
 from features.steps.stripe_events import account, deliver_all
-from simulators.stripe.account.orders import order
 from simulators.stripe.account.shapes import charge
+from simulators.stripe.ordering.orders import order
 
 
 @pytest.fixture

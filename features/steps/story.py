@@ -68,9 +68,10 @@ class Story:
         answer: httpx.Response = self.service.http.get(path, headers=customer.headers)
         return answer
 
-    def open_checkout(self, customer: Customer, plan: str) -> str:
-        """Open a checkout; returns the session's id."""
-        answer = self.service.http.post("/checkout/sessions", json={"plan": plan}, headers=customer.headers)
+    def open_checkout(self, customer: Customer, plan: str, **wish: object) -> str:
+        """Open a checkout, in a quantity, for an amount or in a currency that the customer wants; gives its id."""
+        body = {"plan": plan, **wish}
+        answer = self.service.http.post("/checkout/sessions", json=body, headers=customer.headers)
         assert 201 == answer.status_code, answer.text
         session_id: str = answer.json()["id"]
         customer.sessions.append(session_id)

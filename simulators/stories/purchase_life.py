@@ -18,8 +18,8 @@ from simulators.stories.customers import Customer, Payment, Plan
 from simulators.stories.events import Event
 from simulators.stories.kept_bills import PLAN_KEY
 from simulators.stripe.account.account import StripeAccount
-from simulators.stripe.account.orders import Order, OrderedItem
 from simulators.stripe.objects import API_VERSION, Object
+from simulators.stripe.ordering.orders import Order, OrderedItem
 
 PAGE = "https://checkout.stripe.test"
 SHOP = "https://shop.test"

@@ -8,7 +8,7 @@ Object = dict[str, Any]
 API_VERSION = "2026-10-28.endive"
 
 
-def checkout_session(session_id: str, *, created: int, url: str, mode: str, **fields: Any) -> Object:
+def checkout_session(session_id: str, *, created: int, url: str | None, mode: str, **fields: Any) -> Object:
     """Return a fresh session, with what is told of it; the payment intent is made when the customer pays."""
     return {
         "id": session_id,
@@ -76,16 +76,16 @@ def checkout_session(session_id: str, *, created: int, url: str, mode: str, **fi
     }
 
 
-def line_item(item_id: str, price: Object, quantity: int) -> Object:
-    """Return what a session sells at one price, so many times."""
-    amount = price["unit_amount"] * quantity
+def line_item(
+    item_id: str, price: Object, quantity: int, *, limits: tuple[int, int] | None = None, **amounts: int
+) -> Object:
+    """Return what a session sells at one price, so many times, with its amounts and the limits of the quantity."""
+    adjustable = {"enabled": True, "minimum": limits[0], "maximum": limits[1]} if limits else None
     return {
         "id": item_id,
         "object": "item",
-        "amount_discount": 0,
-        "amount_subtotal": amount,
-        "amount_tax": 0,
-        "amount_total": amount,
+        "adjustable_quantity": adjustable,
+        **amounts,
         "currency": price["currency"],
         "description": None,
         "price": dict(price),
@@ -123,7 +123,7 @@ def payment_intent(
         "confirmation_method": "automatic",
         "created": created,
         "currency": session["currency"],
-        "customer": None,
+        "customer": session.get("customer"),
         "description": None,
         "last_payment_error": None,
         "latest_charge": charge_id,

@@ -18,6 +18,7 @@ from simulators.stripe.control import control
 from simulators.stripe.listening import LISTEN_PATH, StripeListening
 from simulators.stripe.objects import Object
 from simulators.stripe.pages import CheckoutPages, html_answer, index_page
+from simulators.stripe.portal_pages import PortalPages
 from simulators.stripe.requests.refusals import refusal
 from simulators.stripe.webhooks import PAUSES, Delivery, RetryingDeliverer, at_once, deliver, signed_headers
 
@@ -60,6 +61,7 @@ class StripeStandIn:
         )
         self._api = StripeApi(self.account, page=lambda: self.url, do=self.do, listening=self._listening)
         self._pages = CheckoutPages(self.account, merchant=merchant, do=self.do)
+        self._portal = PortalPages(self.account, merchant=merchant, do=self.do)
         self._server = HttpServer(self._answer, port=port)
 
     @property
@@ -140,9 +142,9 @@ class StripeStandIn:
         """Deliver new events again; those of the outage are not made up for."""
         self._is_paused = False
 
-    def fail_next(self, count: int = 1, *, status: int = 500, path: str = "/v1/") -> None:
-        """Let the API refuse its next requests below a path with this status."""
-        self._api.fail_next(count, status=status, path=path)
+    def fail_next(self, count: int = 1, *, status: int = 500, path: str = "/v1/", is_stored: bool = False) -> None:
+        """Let the API refuse its next requests below a path with this status; a stored one is repeated for a day."""
+        self._api.fail_next(count, status=status, path=path, is_stored=is_stored)
 
     def twin(self, event: Object) -> Object:
         """Return another event of the same content, to be delivered by `deliver`."""
@@ -195,8 +197,9 @@ class StripeStandIn:
     def _answer(self, request: Request) -> Response:
         if request.path.startswith("/v1/"):
             return self._api.answer(request)
-        if request.path.startswith("/c/pay/"):
-            return self._pages.answer(request)
+        for start, pages in (("/c/pay/", self._pages), ("/p/session/", self._portal)):
+            if request.path.startswith(start):
+                return pages.answer(request)
         if request.path == LISTEN_PATH:
             return self._listening.connect(request)
         if request.path.startswith("/_stand_in/"):

@@ -214,7 +214,7 @@ def _undated(report: ProviderReport) -> SaleReport:
 
 
 def _open(stripe: StripeStandIn) -> tuple[Any, str]:
-    from simulators.stripe.account.orders import order
+    from simulators.stripe.ordering.orders import order
 
     price = {"currency": "usd", "unit_amount": "500"}
     report = {"mode": "payment", "success_url": "https://a.test/", "line_items": {"0": {"price_data": price}}}

@@ -11,6 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, HeaderParameter, JSONBody, SkipValidation
 
 from domain.decisions.checkout_progress import CheckoutStage
+from domain.decisions.quotes import Wish
 from domain.usecases.check_out import UnknownSession
 from domain.values.accounts import UserId
 from entrypoints.auth.authenticator import SignedInUser
@@ -24,17 +25,28 @@ _SESSION_ID = re.compile(r"cs_[A-Za-z0-9_]{1,250}")
 
 @attrs.frozen
 class CheckoutWish:
-    """The catalogue's id of the plan that the customer wants to buy."""
+    """The catalogue's id of the plan that the customer wants to buy, and what they choose.
+
+    `quantity` is for plans that are sold in quantities, `amount` in minor units for those whose buyer chooses the
+    amount, and `currency` for those with several; without it, the plan's own applies.
+    """
 
     plan: str
+    quantity: int | None = None
+    amount: int | None = None
+    currency: str | None = None
 
 
 @attrs.frozen
 class StartedCheckout:
-    """The session, and the address of the page where the customer pays."""
+    """The session, and the address of the page where the customer pays.
+
+    If the checkout is embedded, `url` is null and `client_secret` is what Stripe.js shows it with.
+    """
 
     id: str
     url: str | None
+    client_secret: str | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen
@@ -62,7 +74,8 @@ async def start_checkout(
 ) -> StartedCheckout:
     """Open a checkout session. Repeating the request with the same Idempotency-Key returns the same session.
 
-    A free subscription is refused while the account already has it.
+    A free subscription is refused while the account already has it. A quantity, an amount or a currency in which the
+    plan is not sold gets 422.
     """
     await services.limits.checkouts.admit(caller.user_id)
     checkout = await services.checkout.start(
@@ -71,8 +84,9 @@ async def start_checkout(
         plan_id=data.plan,
         idempotency_key=_stripe_key(caller.user_id, data.plan, idempotency_key),
         is_repeatable=idempotency_key is not None,
+        wish=Wish(quantity=data.quantity, amount=data.amount, currency=data.currency),
     )
-    return StartedCheckout(id=checkout.session_id, url=checkout.url)
+    return StartedCheckout(id=checkout.session_id, url=checkout.url, client_secret=checkout.client_secret)
 
 
 @get(

@@ -16,7 +16,7 @@ from features.harness.service import eventually
 from simulators.http.server import HttpServer, Response
 from simulators.stack.postgrest import free_port
 from simulators.stack.stack import serving
-from simulators.stripe.account.orders import order
+from simulators.stripe.ordering.orders import order
 from simulators.stripe.signatures import sign_webhook
 from simulators.stripe.stand_in import StripeStandIn
 
@@ -72,6 +72,7 @@ COMMANDS = [
     ("adjust", USER, "5", "--reason", "an outage", "--operator", "Grace"),
     ("reconcile", "--since", "1d"),
     ("doctor", "--json"),
+    ("plans", "push"),
 ]
 ENDLESS = {"serve", "worker"}
 """Those say it in their logs."""

@@ -71,7 +71,7 @@ def _whole_payment(facts: Callable[..., Any]) -> Callable[..., Any]:
 
 def _by_sum(lines: Callable[..., Any]) -> Callable[..., Any]:
     def lines_wrong(sale: Any, subscription_id: str, terms: Any) -> Any:
-        total, named = sum(line.amount for line in sale.lines or ()), line_plans.named_terms(terms)
+        total, named = sum(line.amount for line in sale.lines or ()), line_plans.named_terms(terms, None)
         if named is None or total != named.unit_amount:
             return line_plans.Undecidable("price_disagrees", None)
         return lines(sale, subscription_id, terms)

@@ -8,11 +8,15 @@ from simulators.stripe.account.balances import StripeBalances
 from simulators.stripe.account.billing import StripeBilling
 from simulators.stripe.account.books import UNPAID, Books
 from simulators.stripe.account.collecting import StripeCollecting
+from simulators.stripe.account.coupons import redeemable
 from simulators.stripe.account.credit_notes import StripeCreditNotes
-from simulators.stripe.account.orders import Order, ordered_prices
+from simulators.stripe.account.prices import ordered_prices
 from simulators.stripe.account.reversals import StripeReversals
 from simulators.stripe.account.shapes import charge
-from simulators.stripe.objects import API_VERSION, Object, checkout_session, customer_details, line_item, payment_intent
+from simulators.stripe.objects import API_VERSION, Object, customer_details, payment_intent
+from simulators.stripe.ordering.carts import Cart
+from simulators.stripe.ordering.orders import Order
+from simulators.stripe.ordering.sessions import new_cart, new_session
 from simulators.stripe.requests.refusals import declined, invalid, missing
 
 METHODS = ("card", "delayed", "decline")
@@ -23,8 +27,7 @@ class _Checkout:
     order: Order
     session: Object
     api_version: str
-    items: list[tuple[str, int]]
-    """The prices that are ordered, each so many times."""
+    cart: Cart
     intent: Object | None = None
 
 
@@ -55,27 +58,12 @@ class StripeAccount(Books):
     def create_session(self, order: Order, page: str, *, api_version: str = API_VERSION) -> Object:
         """Return a new session, paid on a page below the address `page`; its events will be of this API version."""
         with self.lock:
+            buyer = self.buyer(order.customer)
             session_id = self.new_id("cs_test_")
-            session = checkout_session(
-                session_id,
-                created=self.now(),
-                url=f"{page}/c/pay/{session_id}",
-                mode=order.mode,
-                amount_subtotal=order.amount,
-                amount_total=order.amount,
-                currency=order.currency,
-                success_url=order.success_url,
-                cancel_url=order.cancel_url,
-                client_reference_id=order.client_reference_id,
-                customer_email=order.customer_email,
-                allow_promotion_codes=order.allow_promotion_codes,
-                invoice_creation={"enabled": order.creates_invoice} if order.mode == "payment" else None,
-                metadata=dict(order.metadata),
-                payment_method_types=list(order.method_types),
-            )
-            self._checkouts[session_id] = _Checkout(
-                order=order, session=session, api_version=api_version, items=ordered_prices(self, order)
-            )
+            items = [(self.kept("price", price_id), quantity) for price_id, quantity in ordered_prices(self, order)]
+            cart = new_cart(order, items)
+            session = new_session(order, session_id, f"{page}/c/pay/{session_id}", self.now(), buyer) | cart.totals
+            self._checkouts[session_id] = _Checkout(order=order, session=session, api_version=api_version, cart=cart)
             return copy.deepcopy(session)
 
     def session(self, session_id: str) -> Object | None:
@@ -90,11 +78,7 @@ class StripeAccount(Books):
         :raises Refusal: if there is no such session.
         """
         with self.lock:
-            items = self._checkout(session_id).items
-            return [
-                line_item(f"li_{session_id[8:]}{place}", self.kept("price", price_id), quantity)
-                for place, (price_id, quantity) in enumerate(items)
-            ]
+            return self._checkout(session_id).cart.line_items(session_id)
 
     def sessions(self) -> list[Object]:
         """Return every session, newest first."""
@@ -112,6 +96,19 @@ class StripeAccount(Books):
         with self.lock:
             return self._checkout(session_id).order.product
 
+    def change_order(self, session_id: str, *, code: str | None = None, quantity: int | None = None) -> None:
+        """Let the customer enter a promotion code on the page of an open session, or change the quantity.
+
+        :raises Refusal: if the session takes none, there is no such code that still counts, or the quantity is fixed.
+        """
+        with self.lock:
+            checkout = self._open(session_id)
+            if code is not None:
+                checkout.session["discounts"] = checkout.cart.redeem(*redeemable(self, code, checkout.session))
+            if quantity is not None:
+                checkout.cart.adjust(quantity)
+            checkout.session |= checkout.cart.totals
+
     def pay(self, session_id: str, method: str = "card", *, email: str | None = None) -> Object:
         """Complete an open session by one of METHODS; returns the event.
 
@@ -120,17 +117,15 @@ class StripeAccount(Books):
         :raises Refusal: if it is not open, or the card is declined.
         """
         with self.lock:
-            checkout = self._checkout(session_id)
+            checkout = self._open(session_id)
             session = checkout.session
-            if session["status"] != "open":
-                raise invalid("Only open sessions can be paid.", "session")
             if method not in METHODS:
                 raise invalid(f"Invalid method: must be one of {', '.join(METHODS)}", "method")
             if method == "decline":
                 raise declined()
             costs = session["amount_total"] > 0
             arrives_later = method == "delayed" and costs and session["mode"] == "payment"
-            session["customer_details"] = customer_details(session["customer_email"] or email)
+            session["customer_details"] = customer_details(self.address_of(session) or email)
             session["status"], session["url"] = "complete", None
             paid = "paid" if costs else "no_payment_required"
             session["payment_status"] = "unpaid" if arrives_later else paid
@@ -176,11 +171,15 @@ class StripeAccount(Books):
         :raises Refusal: if it is not open.
         """
         with self.lock:
-            checkout = self._checkout(session_id)
-            if checkout.session["status"] != "open":
-                raise invalid("Only open sessions can be expired.", "session")
+            checkout = self._open(session_id)
             checkout.session["status"], checkout.session["url"] = "expired", None
             return self._report("checkout.session.expired", checkout.session, self._version(checkout))
+
+    def _open(self, session_id: str) -> _Checkout:
+        found = self._checkout(session_id)
+        if found.session["status"] != "open":
+            raise invalid("Only open sessions can be paid, changed or expired.", "session")
+        return found
 
     def _checkout(self, session_id: str) -> _Checkout:
         found = self._checkouts.get(session_id)
@@ -210,7 +209,14 @@ class StripeAccount(Books):
         """Take the money: make a charge, and the invoice where one is wanted."""
         if checkout.order.creates_invoice:
             order = checkout.order
-            self.collecting.bill_once(checkout.items, order.currency, intent, order.invoice_metadata)
+            self.collecting.bill_once(
+                checkout.cart.ordered,
+                order.currency,
+                intent,
+                order.invoice_metadata,
+                coupon=checkout.cart.used_coupon(),
+                is_taxed=order.options.is_taxed,
+            )
             checkout.session["invoice"] = intent["_invoice"]
             return
         paid = charge(intent["latest_charge"], intent, created=self.now(), invoice=None)
@@ -220,12 +226,14 @@ class StripeAccount(Books):
 
     def _begin_subscription(self, checkout: _Checkout) -> None:
         session, order = checkout.session, checkout.order
-        session["customer"] = self.new_customer(session["customer_details"]["email"])
+        session["customer"] = session["customer"] or self.new_customer(session["customer_details"]["email"])
         _, subscription, bill = self.billing.subscribe(
             session["customer"],
-            checkout.items,
+            checkout.cart.ordered,
             metadata=order.subscription_metadata,
             trial_days=order.trial_days,
+            coupon=checkout.cart.used_coupon(),
+            is_taxed=order.options.is_taxed,
         )
         session["subscription"], session["invoice"] = subscription["id"], bill["id"]
 

@@ -59,6 +59,7 @@ class StripeBilling:
         trial_days: int = 0,
         coupon: str | None = None,
         terms: Terms | None = None,
+        is_taxed: bool = False,
     ) -> tuple[list[Object], Object, Object]:
         """Return a subscription to prices, each so many times; its first invoice is charged, or an hour later sent.
 
@@ -71,6 +72,7 @@ class StripeBilling:
             made = new_subscription(
                 books, customer, items, metadata=metadata, trial_days=trial_days, coupon=coupon, terms=terms
             )
+            made["_is_taxed"] = is_taxed
             events = [books.report("customer.subscription.created", made)]
             bill = draft_period(books, self._collecting, made, "subscription_create")
             if made["collection_method"] == "send_invoice":
@@ -211,6 +213,8 @@ class StripeBilling:
             if found["_pending"]:
                 self._schedule(draft_pending(books, self._collecting, found, "subscription_cycle"))
             return events
+        if found.get("_next_price") is not None:
+            found["_items"][0]["_price"], found["_next_price"] = found["_next_price"], None
         start = found["_period"][1]
         found["_period"] = [start, start + seconds_of(found["_items"][0]["_price"])]
         if found["status"] == "trialing":

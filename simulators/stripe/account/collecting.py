@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 
 from simulators.stripe.account.balances import StripeBalances
 from simulators.stripe.account.books import Books
+from simulators.stripe.account.coupons import new_discount, taken_off
 from simulators.stripe.account.invoice_items import add_item
 from simulators.stripe.account.invoice_shapes import invoice, invoice_payment
-from simulators.stripe.account.lines import line
+from simulators.stripe.account.lines import line, net
 from simulators.stripe.account.prices import DAY
 from simulators.stripe.account.shapes import charge
 from simulators.stripe.objects import Object
+from simulators.stripe.ordering.totals import tax_on
 from simulators.stripe.requests.refusals import invalid
 
 
@@ -30,10 +32,19 @@ class StripeCollecting:
             return self._books.events[-1:]
 
     def draft(
-        self, lines: list[Object], currency: str, *, reason: str, is_reported: bool = False, **fields: object
+        self,
+        lines: list[Object],
+        currency: str,
+        *,
+        reason: str,
+        is_reported: bool = False,
+        is_taxed: bool = False,
+        **fields: object,
     ) -> Object:
         """Return a draft of these lines, reported if that is asked for, or if every step is reported."""
         books = self._books
+        for one in lines if is_taxed else ():
+            one["_tax"] = tax_on(net(one), one["_price"])
         bill = invoice(
             books.new_id("in_"), created=books.now(), reason=reason, lines=lines, currency=currency, **fields
         )
@@ -82,15 +93,37 @@ class StripeCollecting:
         return self._charge(bill, bill["amount_remaining"])
 
     def bill_once(
-        self, items: Sequence[tuple[str, int]], currency: str, intent: Object, metadata: Mapping[str, str]
+        self,
+        items: Sequence[tuple[str, int]],
+        currency: str,
+        intent: Object,
+        metadata: Mapping[str, str],
+        *,
+        coupon: str | None = None,
+        is_taxed: bool = False,
     ) -> list[Object]:
         """Return the paper of a one-time sale of prices, each so many times, which an intent pays."""
         books, now, lines = self._books, self._books.now(), []
+        kept = books.kept("coupon", coupon) if coupon else None
+        discount = new_discount(books, kept, customer=None, subscription=None) if kept else None
         for price_id, quantity in items:
             price = books.kept("price", price_id)
             amount = price["unit_amount"] * quantity
-            lines.append(line(books.new_id("il_"), amount, start=now, end=now, quantity=quantity, _price=price))
-        bill = self.draft(lines, currency, reason="manual", metadata=dict(metadata))
+            made = line(books.new_id("il_"), amount, start=now, end=now, quantity=quantity, _price=price)
+            if discount is not None:
+                off = taken_off(amount, discount)
+                made["discount_amounts"] = [{"amount": off, "discount": discount["id"]}]
+            lines.append(made)
+        bill = self.draft(
+            lines,
+            currency,
+            reason="manual",
+            is_taxed=is_taxed,
+            metadata=dict(metadata),
+            discounts=[discount["id"]] if discount else [],
+            customer=intent["customer"],
+            _discount=discount,
+        )
         self.finalize(bill)
         books.step("invoice.finalized", bill)
         return self.settle_by(bill, intent)

@@ -6,6 +6,7 @@ from simulators.stripe.account.books import Books
 from simulators.stripe.account.prices import PERIODS
 from simulators.stripe.amounts import rounded
 from simulators.stripe.objects import Object
+from simulators.stripe.requests.refusals import invalid
 
 
 def new_coupon(
@@ -38,8 +39,8 @@ def new_coupon(
     return made
 
 
-def new_discount(books: Books, coupon: Object, *, customer: str, subscription: str) -> Object:
-    """Return the discount that a coupon gives a subscription from now on."""
+def new_discount(books: Books, coupon: Object, *, customer: str | None, subscription: str | None) -> Object:
+    """Return the discount that a coupon gives a subscription from now on, or one sale."""
     now, months = books.now(), coupon["duration_in_months"]
     coupon["times_redeemed"] += 1
     return {
@@ -66,3 +67,21 @@ def taken_off(amount: int, discount: Object | None) -> int:
     if discount is None:
         return 0
     return rounded(amount * Fraction(str(discount["_coupon"]["percent_off"])) / 100)
+
+
+def redeemable(books: Books, code: str, session: Object) -> tuple[Object, Object]:
+    """Return the promotion code with these letters, and its coupon.
+
+    :raises Refusal: if the session takes none, or there is no such code that still counts.
+    """
+    wanted = code.strip().casefold() if session["allow_promotion_codes"] else ""
+    found = next((one for one in books.all_kept("promotion_code") if _counts(one, wanted)), None)
+    if found is None:
+        raise invalid("This code is invalid.", "promotion_code")
+    return found, books.kept("coupon", found["promotion"]["coupon"])
+
+
+def _counts(promotion: Object, wanted: str) -> bool:
+    most = promotion["max_redemptions"]
+    is_left = most is None or promotion["times_redeemed"] < most
+    return bool(promotion["code"].casefold() == wanted and promotion["active"] and is_left)

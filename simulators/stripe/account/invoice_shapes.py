@@ -3,7 +3,7 @@
 from typing import Any
 
 from simulators.stripe.account.coupon_shapes import discount_of
-from simulators.stripe.account.lines import line_of, net
+from simulators.stripe.account.lines import gross, line_of
 from simulators.stripe.objects import Object, listed
 
 INVOICES_LEAVE_PAYMENTS = "2025-03-31"
@@ -13,7 +13,7 @@ LINES_SHOWN = 10
 
 def invoice(invoice_id: str, *, created: int, reason: str, lines: list[Object], **fields: Any) -> Object:
     """Return a draft; its lines make its total."""
-    subtotal, total = sum(one["amount"] for one in lines), sum(map(net, lines))
+    subtotal, total = sum(one["amount"] for one in lines), sum(map(gross, lines))
     return {
         "id": invoice_id,
         "object": "invoice",
@@ -99,7 +99,7 @@ def invoice_of(kept: Object, date: str) -> Object:
             "amount_overpaid": kept["_overpaid"],
             "amount_paid_off_stripe": kept["_paid_off_stripe"],
             "parent": parent if subscription else None,
-            "total_taxes": [],
+            "total_taxes": [tax for line in lines for tax in line["taxes"]],
         }
     # What was paid outside of Stripe is no payment in these versions, though it settles the invoice.
     paid = kept["amount_paid"] - kept["_paid_off_stripe"]
@@ -113,9 +113,14 @@ def invoice_of(kept: Object, date: str) -> Object:
         "payment_intent": kept["_payment_intent"],
         "subscription": subscription,
         "subscription_details": {"metadata": metadata if subscription else None},
-        "tax": None,
-        "total_tax_amounts": [],
+        "tax": _tax(kept),
+        "total_tax_amounts": [tax for line in lines for tax in line["tax_amounts"]],
     }
+
+
+def _tax(kept: Object) -> int | None:
+    taxes = [line["_tax"] for line in kept["_lines"] if line["_tax"] is not None]
+    return sum(taxes) if taxes else None
 
 
 def _total_discounts(lines: list[Object]) -> list[Object]:

@@ -7,6 +7,7 @@ credits.
 from typing import Any
 
 from simulators.stripe.objects import Object
+from simulators.stripe.ordering.totals import is_within
 
 LINES_CHANGE = "2025-03-31"
 """Versions from here on show a line's parent and pricing: docs.stripe.com/changelog/basil."""
@@ -35,6 +36,7 @@ def line(line_id: str, amount: int, *, start: int, end: int, **fields: Any) -> O
         "_price": None,
         "_proration": False,
         "_subscription": None,
+        "_tax": None,
         "_unit_amount": None,
         **fields,
     }
@@ -43,6 +45,11 @@ def line(line_id: str, amount: int, *, start: int, end: int, **fields: Any) -> O
 def net(kept: Object) -> int:
     """Return what a line costs after its discounts."""
     return int(kept["amount"] - sum(one["amount"] for one in kept["discount_amounts"]))
+
+
+def gross(kept: Object) -> int:
+    """Return what a line costs after its discounts, with a tax that is not within its price."""
+    return net(kept) + (0 if is_within(kept["_price"]) else kept["_tax"] or 0)
 
 
 def line_of(kept: Object, of: Object, date: str) -> Object:
@@ -62,7 +69,7 @@ def _old(kept: Object) -> Object:
         "proration_details": {"credited_items": _credited(kept)},
         "subscription": subscription,
         "subscription_item": kept["_item"],
-        "tax_amounts": [],
+        "tax_amounts": _taxes(kept, is_old=True),
         "type": "invoiceitem" if is_proration or not subscription else "subscription",
     }
 
@@ -73,8 +80,27 @@ def _new(kept: Object) -> Object:
         "pricing": _pricing(kept),
         "quantity_decimal": str(kept["quantity"]),
         "subtotal": kept["amount"],
-        "taxes": [],
+        "taxes": _taxes(kept, is_old=False),
     }
+
+
+def _taxes(kept: Object, *, is_old: bool) -> list[Object]:
+    if kept["_tax"] is None:
+        return []
+    inclusive, amount = is_within(kept["_price"]), kept["_tax"]
+    taxable = net(kept) - (amount if inclusive else 0)
+    if is_old:
+        return [{"amount": amount, "inclusive": inclusive, "tax_rate": "txr_simulated", "taxable_amount": taxable}]
+    return [
+        {
+            "amount": amount,
+            "tax_behavior": "inclusive" if inclusive else "exclusive",
+            "tax_rate_details": {"tax_rate": "txr_simulated"},
+            "taxability_reason": "standard_rated",
+            "taxable_amount": taxable,
+            "type": "tax_rate_details",
+        }
+    ]
 
 
 def _parent(kept: Object) -> Object:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from simulators.stripe.account.books import Books
 from simulators.stripe.objects import Object
+from simulators.stripe.ordering.orders import Order, OrderedItem
 
 DAY = 24 * 60 * 60
 PERIODS = {"day": DAY, "week": 7 * DAY, "month": 30 * DAY, "year": 365 * DAY}
@@ -74,3 +75,19 @@ def recurring(interval: str, interval_count: int = 1, *, usage_type: str = "lice
 def seconds_of(price: Object) -> int:
     """Return how long a period at a recurring price is."""
     return PERIODS[price["recurring"]["interval"]] * int(price["recurring"]["interval_count"])
+
+
+def ordered_prices(books: Books, ordered: Order) -> list[tuple[str, int]]:
+    """Return the price of each item of an order, and how many times; one that was only described is made."""
+    whole = OrderedItem(unit_amount=ordered.amount, quantity=1, product=ordered.product)
+    recurs = recurring(ordered.interval, ordered.interval_count) if ordered.mode == "subscription" else None
+    return [
+        (one.price or _price(books, one, ordered.currency, recurs), one.quantity) for one in ordered.items or (whole,)
+    ]
+
+
+def _price(books: Books, item: OrderedItem, in_currency: str, recurs: Object | None) -> str:
+    product = new_product(books, item.product, tax_code=item.tax_code)
+    made = new_price(books, item.unit_amount, in_currency, product=product["id"], recurring=recurs)
+    made["tax_behavior"] = item.tax_behavior
+    return str(made["id"])

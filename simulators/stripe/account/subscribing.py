@@ -104,6 +104,7 @@ def _draft(
         found["currency"],
         reason=reason,
         is_reported=is_reported,
+        is_taxed=found["_is_taxed"],
         collection_method=found["collection_method"],
         customer=found["customer"],
         discounts=[discount["id"]] if discount else [],

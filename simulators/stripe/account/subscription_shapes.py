@@ -58,6 +58,7 @@ def subscription(subscription_id: str, *, created: int, terms: Terms, trial_ends
         "trial_start": created if trial_ends else None,
         "_declines": False,
         "_discount": None,
+        "_is_taxed": False,
         "_items": [],
         "_last_discount": None,
         "_pending": [],

@@ -21,6 +21,7 @@ from simulators.stripe.resources import (
     subscriptions,
 )
 from simulators.stripe.resources.edits import edit, report_change
+from simulators.stripe.selling import portal, promotion_codes
 
 _Resource = Callable[[StripeAccount, str, list[str], Mapping[str, Any]], Object | None]
 _RESOURCES: tuple[_Resource, ...] = (
@@ -33,6 +34,8 @@ _RESOURCES: tuple[_Resource, ...] = (
     payment_intents.change,
     payment_methods.change,
     payment_pages.change,
+    portal.change,
+    promotion_codes.change,
     subscriptions.change,
 )
 

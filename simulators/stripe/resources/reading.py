@@ -10,6 +10,9 @@ from simulators.stripe.objects import Object, listed
 from simulators.stripe.requests.lists import page
 from simulators.stripe.requests.refusals import invalid, missing
 from simulators.stripe.resources.payment_pages import shown_page
+from simulators.stripe.selling import portal
+from simulators.stripe.selling.price_books import chosen
+from simulators.stripe.selling.searches import found_customers
 
 _KINDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "charges": ("charge", ("customer", "payment_intent")),
@@ -24,6 +27,7 @@ _KINDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "payment_methods": ("payment_method", ("customer", "type")),
     "prices": ("price", ("currency", "product", "type")),
     "products": ("product", ()),
+    "promotion_codes": ("promotion_code", ("code",)),
     "refunds": ("refund", ("charge", "payment_intent")),
     "subscriptions": ("subscription", ("customer", "status")),
 }
@@ -79,9 +83,20 @@ class StripeReading:
                 every = self._account.all_kept("customer_balance_transaction")
                 moves = [one for one in every if one["customer"] == self._account.kept("customer", wanted)["id"]]
                 return page(moves, f"/v1/customers/{wanted}/balance_transactions", parameters)
+            case ["billing_portal", *_]:
+                return portal.show(self._account, path, parameters)
+            case ["customers", "search"]:
+                return found_customers(self._account, parameters)
+            case ["customers", wanted] if self._account.has("deleted_customer", wanted):
+                return {"id": wanted, "object": "customer", "deleted": True}
             case [kind] if kind in _KINDS:
                 name, filters = _KINDS[kind]
-                found = page(self._account.all_kept(name), f"/v1/{kind}", parameters, filters=filters)
+                every, left = self._account.all_kept(name), parameters
+                if name in ("price", "product"):
+                    every, left = chosen(self._account, name, parameters)
+                if kind == "subscriptions" and parameters.get("status") == "all":
+                    left = {key: value for key, value in parameters.items() if key != "status"}
+                found = page(every, f"/v1/{kind}", left, filters=filters)
                 found |= {"data": [self._account.shown(one, version) for one in found["data"]]}
                 return self._each_expanded(found, parameters, version)
             case [kind, wanted] if kind in _KINDS:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from simulators.stripe.account.orders import order
+from simulators.stripe.ordering.orders import order
 from simulators.stripe.stand_in import StripeStandIn
 
 HOSTILE = "<script>alert('1')</script> & \"Söhne\""

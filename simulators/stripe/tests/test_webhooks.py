@@ -12,8 +12,8 @@ import pytest
 import stripe
 
 from simulators.http.server import HttpServer, Request, Response
-from simulators.stripe.account.orders import order
 from simulators.stripe.objects import Object
+from simulators.stripe.ordering.orders import order
 from simulators.stripe.requests.refusals import Refusal
 from simulators.stripe.stand_in import StripeStandIn
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 from adapters.stripe.connection import StripeConnection
 from adapters.stripe.lookup import StripeLookup
 from domain.payments.reports import SaleReport
-from simulators.stripe.account.orders import order
+from simulators.stripe.ordering.orders import order
 from simulators.stripe.stand_in import StripeStandIn
 
 

@@ -11,8 +11,8 @@ from adapters.stripe.history import StripeHistory
 from domain.payments.purchases import OrderRank
 from domain.payments.reports import PaymentReport, SaleReport
 from domain.ports.payment_provider import Found
-from simulators.stripe.account.orders import order
 from simulators.stripe.account.shapes import charge
+from simulators.stripe.ordering.orders import order
 from simulators.stripe.stand_in import StripeStandIn
 
 OURS = {"userId": "6f1e0a52-3f0e-4d7c-9a55-0d5f6a1b2c3d", "plan": "starter"}

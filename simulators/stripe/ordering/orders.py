@@ -5,9 +5,9 @@ from typing import Any
 
 import attrs
 
-from simulators.stripe.account.books import Books
-from simulators.stripe.account.prices import new_price, new_product, recurring
 from simulators.stripe.objects import API_VERSION, Object
+from simulators.stripe.ordering.line_options import interval_count_of, limits_of, tax_behavior_of, trial_days_of
+from simulators.stripe.ordering.options import PARAMETERS, Options, options
 from simulators.stripe.requests.parameters import (
     MAX_AMOUNT,
     address,
@@ -33,16 +33,19 @@ _PARAMETERS = frozenset(
         "allow_promotion_codes",
         "cancel_url",
         "client_reference_id",
+        "customer",
         "customer_email",
+        "customer_update",
         "expand",
         "invoice_creation",
         "line_items",
         "metadata",
         "mode",
         "payment_intent_data",
+        "saved_payment_method_options",
         "subscription_data",
         "success_url",
-        "ui_mode",
+        *PARAMETERS,
     }
 )
 
@@ -55,6 +58,10 @@ class OrderedItem:
     quantity: int
     product: str
     price: str | None = None
+    tax_behavior: str = "unspecified"
+    tax_code: str | None = None
+    limits: tuple[int, int] | None = None
+    """How few and how many the buyer may choose; None: the quantity is fixed."""
 
 
 @attrs.frozen(kw_only=True)
@@ -68,6 +75,9 @@ class Order:
     success_url: str
     cancel_url: str | None
     customer_email: str | None
+    customer: str | None = None
+    customer_update: tuple[tuple[str, str], ...] = ()
+    saved_methods: Object | None = None
     client_reference_id: str | None
     allow_promotion_codes: bool | None
     creates_invoice: bool
@@ -76,6 +86,8 @@ class Order:
     invoice_metadata: dict[str, str] = attrs.field(factory=dict)
     subscription_metadata: dict[str, str] = attrs.field(factory=dict)
     interval: str = "month"
+    interval_count: int = 1
+    options: Options = Options()
     trial_days: int = 0
     method_types: tuple[str, ...] = ("card",)
     items: tuple[OrderedItem, ...] = ()
@@ -89,11 +101,10 @@ def order(parameters: Mapping[str, Any], *, api_version: str = API_VERSION) -> O
     """
     has_method_types = api_version[:10] < METHOD_TYPES_LEAVE
     refuse_unknown(parameters, _PARAMETERS | {"payment_method_types"} if has_method_types else _PARAMETERS)
-    require(parameters, "mode", "success_url", "line_items")
+    require(parameters, "mode", "line_items")
     if parameters["mode"] not in ("payment", "subscription"):
         raise invalid("Invalid mode: must be one of payment or subscription", "mode")
-    if parameters.get("ui_mode", "hosted_page") != "hosted_page":
-        raise invalid("Invalid ui_mode: must be hosted_page", "ui_mode")
+    chosen = options(parameters)
     items, in_currency = _priced(mapping(parameters, "line_items"))
     names = [one.product if one.quantity == 1 else f"{one.quantity} of {one.product}" for one in items]
     intent = mapping(parameters, "payment_intent_data")
@@ -108,6 +119,9 @@ def order(parameters: Mapping[str, Any], *, api_version: str = API_VERSION) -> O
         success_url=address(parameters, "success_url") or "",
         cancel_url=address(parameters, "cancel_url"),
         customer_email=text(parameters, "customer_email"),
+        customer=text(parameters, "customer"),
+        customer_update=_customer_update(parameters),
+        saved_methods=_saved_methods(parameters),
         client_reference_id=text(parameters, "client_reference_id"),
         allow_promotion_codes=promotion,
         creates_invoice=boolean(invoice, "enabled", "invoice_creation") or False,
@@ -116,25 +130,44 @@ def order(parameters: Mapping[str, Any], *, api_version: str = API_VERSION) -> O
         invoice_metadata=metadata(mapping(invoice, "invoice_data", "invoice_creation"), "metadata", "invoice_data"),
         subscription_metadata=metadata(subscription, "metadata", "subscription_data"),
         interval=_interval(parameters),
-        trial_days=count(subscription.get("trial_period_days", "0"), "subscription_data[trial_period_days]"),
+        interval_count=interval_count_of(parameters),
+        options=chosen,
+        trial_days=trial_days_of(subscription),
         method_types=tuple(texts(parameters, "payment_method_types")) or ("card",),
         items=items,
     )
 
 
-def ordered_prices(books: Books, ordered: Order) -> list[tuple[str, int]]:
-    """Return the price of each item of an order, and how many times; one that was only described is made."""
-    whole = OrderedItem(unit_amount=ordered.amount, quantity=1, product=ordered.product)
-    recurs = recurring(ordered.interval) if ordered.mode == "subscription" else None
-    return [
-        (one.price or _price(books, one, ordered.currency, recurs), one.quantity) for one in ordered.items or (whole,)
-    ]
+def _customer_update(parameters: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return what of the customer a checkout may change, each `auto` or `never`."""
+    if text(parameters, "customer") and text(parameters, "customer_email"):
+        message = "You may only specify one of these parameters: customer, customer_email."
+        raise invalid(message, "customer_email")
+    given = mapping(parameters, "customer_update")
+    if given and not text(parameters, "customer"):
+        raise invalid("`customer_update` can only be used with `customer`.", "customer_update")
+    refuse_unknown(given, ("address", "name", "shipping"))
+    for name, value in given.items():
+        if value not in ("auto", "never"):
+            raise invalid(f"Invalid customer_update[{name}]: must be one of auto or never", f"customer_update[{name}]")
+    return tuple((str(name), str(value)) for name, value in sorted(given.items()))
 
 
-def _price(books: Books, item: OrderedItem, in_currency: str, recurs: Object | None) -> str:
-    product = new_product(books, item.product)
-    made = new_price(books, item.unit_amount, in_currency, product=product["id"], recurring=recurs)
-    return str(made["id"])
+def _saved_methods(parameters: Mapping[str, Any]) -> Object | None:
+    """Return what a checkout does with saved payment methods, as the session shows it."""
+    given = mapping(parameters, "saved_payment_method_options")
+    refuse_unknown(given, ("allow_redisplay_filters", "payment_method_remove", "payment_method_save"))
+    for name in ("payment_method_remove", "payment_method_save"):
+        if given.get(name, "disabled") not in ("disabled", "enabled"):
+            place = f"saved_payment_method_options[{name}]"
+            raise invalid(f"Invalid {place}: must be one of disabled or enabled", place)
+    if not given:
+        return None
+    return {
+        "allow_redisplay_filters": texts(given, "allow_redisplay_filters") or ["always"],
+        "payment_method_remove": text(given, "payment_method_remove") or "disabled",
+        "payment_method_save": text(given, "payment_method_save") or "disabled",
+    }
 
 
 def _interval(parameters: Mapping[str, Any]) -> str:
@@ -158,13 +191,19 @@ def _priced(lines: Mapping[str, Any]) -> tuple[tuple[OrderedItem, ...], str]:
         if not line.get("price_data"):
             raise invalid(f"Missing required param: {place}[price_data].", place, code="parameter_missing")
         price = mapping(line, "price_data", place)
+        quantity = count(line.get("quantity", "1"), f"{place}[quantity]")
+        limits = limits_of(line, quantity, place)
         place += "[price_data]"
+        product = mapping(price, "product_data", place)
         items.append(
             OrderedItem(
                 unit_amount=count(price.get("unit_amount", ""), f"{place}[unit_amount]"),
-                quantity=count(line.get("quantity", "1"), f"line_items[{index}][quantity]"),
-                product=text(mapping(price, "product_data", place), "name", f"{place}[product_data]") or "Product",
+                quantity=quantity,
+                product=text(product, "name", f"{place}[product_data]") or "Product",
                 price=text(line, "price"),
+                tax_behavior=tax_behavior_of(price, place),
+                tax_code=text(product, "tax_code"),
+                limits=limits,
             )
         )
         currencies.add(currency(price, place))

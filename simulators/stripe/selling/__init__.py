@@ -1,0 +1,1 @@
+"""Products, prices, customers, portal, promotion codes, saved cards as Stripe keeps them."""
