@@ -107,7 +107,7 @@ class StripeBilling:
                 found["cancel_at_period_end"], found["cancel_at"] = True, found["_period"][1]
                 return [books.report("customer.subscription.updated", found)]
             if prorate:
-                found["_pending"] += unused_time(books, found, found["_items"])
+                found["_pending"] += unused_time(books, found, found["_items"], at=books.now())
             elif not invoice_now:
                 found["_pending"] = []
             given = self._end(found)
@@ -128,6 +128,8 @@ class StripeBilling:
         prorate: bool = True,
         invoice_now: bool = False,
         new_period: bool = False,
+        prorated_at: int | None = None,
+        renews: bool = False,
     ) -> list[Object]:
         """Change an item of a subscription, the first if none is named, or remove it, and add others.
 
@@ -150,6 +152,8 @@ class StripeBilling:
                 prorate=prorate,
                 invoice_now=invoice_now,
                 new_period=new_period,
+                prorated_at=prorated_at,
+                renews=renews,
             )
 
     def change_plan(
