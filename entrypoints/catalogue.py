@@ -13,6 +13,9 @@ from domain.values.plans import MAX_CREDITS, MAX_GRACE, Catalogue, Plan, PlanId,
 
 PACKAGED = Path(__file__).parent / "plans.toml"
 
+_ONE = "one_subscription"
+"""The key of the whole catalogue that says whether an account has one live subscription at most."""
+
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _TYPES: Mapping[str, type] = {
     "name": str,
@@ -69,10 +72,12 @@ def load_catalogue(path: Path | None) -> Catalogue:
         raise InvalidCatalogue(str(source), (f"the file cannot be read: {error}",)) from error
     except tomllib.TOMLDecodeError as error:
         raise InvalidCatalogue(str(source), (f"the file is not valid TOML: {error}",)) from error
-    problems: list[str] = []
+    one = content.get(_ONE, True)
+    problems: list[str] = [] if isinstance(one, bool) else [f"{_ONE} must be true or false"]
     tables = content.get("plans")
-    if set(content) != {"plans"} or not isinstance(tables, dict) or not tables:
-        raise InvalidCatalogue(str(source), ("the file must contain one or more [plans.<id>] tables and nothing else",))
+    if content.keys() - {"plans", _ONE} or not isinstance(tables, dict) or not tables:
+        problem = f"the file must contain one or more [plans.<id>] tables, and may set {_ONE} before them"
+        raise InvalidCatalogue(str(source), (problem,))
     plans: dict[PlanId, Plan] = {}
     for plan_id, table in tables.items():
         found = _problems(plan_id, table)
@@ -82,7 +87,7 @@ def load_catalogue(path: Path | None) -> Catalogue:
     problems += _shared_prices(tables)
     if problems:
         raise InvalidCatalogue(str(source), tuple(problems))
-    return Catalogue(plans)
+    return Catalogue(plans, one_subscription=one)
 
 
 def _problems(plan_id: str, table: object) -> list[str]:

@@ -10,26 +10,19 @@ from domain.changes.inbox import EventStatus
 from domain.decisions.checkout_progress import CheckoutProgress, CheckoutStage, progress_of
 from domain.decisions.reports import claimed_user, ledger_links
 from domain.payments.admission import ParkReason
-from domain.payments.invoices import LineKind
 from domain.payments.purchases import Link, PaymentStatus
 from domain.payments.reports import ProviderReport, SaleReport, SubscriptionReport
-from domain.payments.subscriptions import ENDED, SubscriptionId
 from domain.ports.cache import CacheUnavailable, CheckoutNote, SessionMarkers
 from domain.ports.ledger import Accounts, Ledger, LedgerUnavailable, after_a_commit
 from domain.ports.payment_provider import Checkout, CheckoutRequest, Checkouts
 from domain.usecases.read_account import AccountReader, UnknownUser
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder
 from domain.usecases.recorded import Recorded
+from domain.usecases.selling.read_subscriptions import SubscriptionReader
+from domain.usecases.selling.sellable_plans import refuse_second_free_plan, sellable
 from domain.values.accounts import UserId
-from domain.values.plans import Catalogue, Plan, PlanMode
+from domain.values.plans import Catalogue, PlanMode
 from domain.values.return_pages import ReturnPages
-
-
-@attrs.frozen
-class UnknownPlan(Exception):
-    """There is no such plan on sale."""
-
-    plan_id: str
 
 
 @attrs.frozen
@@ -40,10 +33,10 @@ class UnknownSession(Exception):
 
 
 @attrs.frozen
-class AlreadySubscribed(Exception):
-    """The account already has this free plan; each account can have it once at a time."""
+class HasSubscription(Exception):
+    """The account has a live subscription, and the catalogue sells one at a time."""
 
-    plan_id: str
+    subscription_id: str
 
 
 @attrs.frozen(kw_only=True)
@@ -59,6 +52,7 @@ class CheckoutService:
     catalogue: Catalogue
     recorder: PaymentRecorder
     reader: AccountReader
+    subscriptions: SubscriptionReader
 
     async def start(
         self, user_id: UserId, *, email: str | None, plan_id: str, idempotency_key: str, is_repeatable: bool
@@ -68,18 +62,18 @@ class CheckoutService:
         :raises UnknownPlan: if the plan is not on sale.
         :raises UnknownUser: if the ledger knows no such user: nobody may pay for credits without an owner.
         :raises AlreadySubscribed: if the plan is free and the user is subscribed to it already.
+        :raises HasSubscription: if the catalogue sells one subscription at a time, and the user has one.
         :raises PaymentsUnavailable: if no session could be opened.
         :raises CheckoutDiffers: if the key was used with different parameters, such as another email.
         :raises LedgerUnavailable: if the user could not be looked up.
         """
-        plan = self.catalogue.find(plan_id)
-        if plan is None or plan.retired:
-            raise UnknownPlan(plan_id)
+        plan = sellable(self.catalogue, plan_id)
         account = await self.accounts.account(user_id)
         if account is None:
             raise UnknownUser(user_id)
-        if plan.mode is PlanMode.SUBSCRIPTION and plan.terms.price.amount == 0 and await self._has(user_id, plan):
-            raise AlreadySubscribed(plan_id)
+        await refuse_second_free_plan(self.ledger, user_id, plan)
+        if plan.mode is PlanMode.SUBSCRIPTION and self.catalogue.one_subscription:
+            await self._refuse_second(user_id)
         request = CheckoutRequest(
             user_id=user_id,
             email=account.email or email,
@@ -135,17 +129,10 @@ class CheckoutService:
                 return ReturnPages(success_url=str(first["success_url"]), cancel_url=str(first["cancel_url"]))
         return self.pages
 
-    async def _has(self, user_id: UserId, plan: Plan) -> bool:
-        """Return whether a period of the free plan is running, or the subscription of the last one goes on."""
-        known = await self.ledger.read(SnapshotQuery(user_id=user_id, claims=True))
-        periods = [one for one in known.claimed if one.plan_id == plan.id and one.kind is LineKind.PERIOD]
-        last = max(periods, key=lambda one: one.ends_at, default=None)
-        if last is None or last.ends_at > known.now:
-            return last is not None
-        subscription_id = SubscriptionId(last.subscription_id)
-        of_last = await self.ledger.read(SnapshotQuery(subscription_id=subscription_id))
-        state = of_last.subscription.subscription.state if of_last.subscription else None
-        return state is not None and state.status not in ENDED
+    async def _refuse_second(self, user_id: UserId) -> None:
+        other = await self.subscriptions.another(user_id)
+        if other is not None:
+            raise HasSubscription(other.id)
 
     async def _learn(self, user_id: UserId, checkout: Checkout, waiting: CheckoutProgress) -> CheckoutProgress:
         """Record what the provider reports of a finished checkout, and return the status that follows."""

@@ -1,7 +1,8 @@
 """Builds the use cases from their adapters."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import attrs
 
@@ -16,6 +17,7 @@ from adapters.stripe.history import StripeHistory
 from adapters.stripe.identity import StripeIdentity
 from adapters.stripe.invoice_mailer import StripeInvoices
 from adapters.stripe.lookup import StripeLookup
+from adapters.stripe.subscription_changes import StripeSubscriptionChanges
 from adapters.stripe.webhooks import StripeWebhooks
 from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.check_out import CheckoutService
@@ -32,6 +34,11 @@ from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.refresh_cache import CacheRefresher
 from domain.usecases.retry_inbox import InboxRetrier
 from domain.usecases.retry_outbox import OutboxRetrier
+from domain.usecases.selling.cancel_subscription import SubscriptionCanceler
+from domain.usecases.selling.change_subscription import SubscriptionChanger
+from domain.usecases.selling.foresight import CreditsForeseer
+from domain.usecases.selling.plan_changes import PlanChanger
+from domain.usecases.selling.read_subscriptions import SubscriptionReader
 from domain.usecases.synthetic_users import SyntheticUserService
 from domain.usecases.thresholds import LowBalanceThresholds
 from domain.usecases.use_credits import CreditService
@@ -40,7 +47,7 @@ from entrypoints.auth.authenticator import Authenticator
 from entrypoints.composition.parts import Parts, parts
 from entrypoints.composition.stores import Storage
 from entrypoints.doctor import Doctor
-from entrypoints.services import Services
+from entrypoints.services import Services, SubscriptionServices
 from entrypoints.settings.settings import Settings
 
 
@@ -89,6 +96,28 @@ def _checkouts(parts: Parts, recorder: PaymentRecorder) -> CheckoutService:
         catalogue=parts.catalogue,
         recorder=recorder,
         reader=_reader(parts),
+        subscriptions=_subscription_reader(parts),
+    )
+
+
+def _subscription_reader(parts: Parts) -> SubscriptionReader:
+    provider = StripeSubscriptionChanges(parts.stripe.patient)
+    return SubscriptionReader(accounts=parts.ledger.sql, subscriptions=parts.ledger.sql, provider=provider)
+
+
+def _subscriptions(parts: Parts, recorder: PaymentRecorder) -> SubscriptionServices:
+    reader, ledger = _subscription_reader(parts), parts.ledger.commits
+    provider, foreseer = reader.provider, CreditsForeseer(accounts=parts.ledger.sql, recorder=recorder)
+    return SubscriptionServices(
+        reader=reader,
+        changer=SubscriptionChanger(
+            plan_changer=PlanChanger(reader=reader, provider=provider, ledger=ledger, catalogue=parts.catalogue),
+            provider=provider,
+            ledger=ledger,
+            requests=parts.ledger.sql,
+            foreseer=foreseer,
+        ),
+        canceler=SubscriptionCanceler(reader=reader, provider=provider, foreseer=foreseer),
     )
 
 
@@ -151,17 +180,10 @@ def _inbox_retrier(parts: Parts, recorder: PaymentRecorder) -> InboxRetrier:
     return InboxRetrier(inbox=parts.ledger.inbox, deliveries=deliveries, history=history, recorder=recorder)
 
 
-def _services(
-    parts: Parts, recorder: PaymentRecorder, credits_: BatchedCreditService, authenticator: Authenticator
-) -> Services:
-    return Services(
-        authenticator=authenticator,
-        webhooks=WebhookReceiver(deliveries=_deliveries(parts), recorder=recorder),
-        checkout=_checkouts(parts, recorder),
-        reader=_reader(parts),
-        credits=credits_,
-        holds=HoldReader(wallets=parts.ledger.sql),
-        watch=LowBalanceThresholds(thresholds=parts.ledger.sql, default=parts.settings.low_balance),
+def _with_upkeep(parts: Parts, recorder: PaymentRecorder) -> Callable[..., Services]:
+    """Return what makes the services, with those given that keep the deployment in order."""
+    return partial(
+        Services,
         worker=_outbox_worker(parts),
         refresher=CacheRefresher(walk=parts.ledger.audit, audit=parts.ledger.audit, cache=parts.redis.cache),
         outbox=OutboxRetrier(outbox=parts.ledger.inbox),
@@ -171,6 +193,21 @@ def _services(
         auditor=_auditor(parts),
         monitor=Monitor(ledger=parts.ledger.commits, cache=parts.redis.cache, backlogs=parts.ledger.inbox),
         synthetic_users=_synthetic_users(parts),
+    )
+
+
+def _services(
+    parts: Parts, recorder: PaymentRecorder, credits_: BatchedCreditService, authenticator: Authenticator
+) -> Services:
+    return _with_upkeep(parts, recorder)(
+        authenticator=authenticator,
+        webhooks=WebhookReceiver(deliveries=_deliveries(parts), recorder=recorder),
+        checkout=_checkouts(parts, recorder),
+        subscriptions=_subscriptions(parts, recorder),
+        reader=_reader(parts),
+        credits=credits_,
+        holds=HoldReader(wallets=parts.ledger.sql),
+        watch=LowBalanceThresholds(thresholds=parts.ledger.sql, default=parts.settings.low_balance),
         doctor=_doctor(parts, authenticator),
         limits=_limits(parts),
     )
