@@ -20,6 +20,7 @@ from domain.usecases.reconcile import Reconciler
 from domain.usecases.refresh_cache import CacheRefresher
 from domain.usecases.retry_inbox import InboxRetrier
 from domain.usecases.retry_outbox import OutboxRetrier
+from domain.usecases.selling.adopt_customers import CustomerAdopter
 from domain.usecases.selling.cancel_subscription import SubscriptionCanceler
 from domain.usecases.selling.change_subscription import SubscriptionChanger
 from domain.usecases.selling.read_subscriptions import SubscriptionReader
@@ -72,6 +73,7 @@ class Services:
     auditor: CacheAuditor
     monitor: Monitor
     synthetic_users: SyntheticUserService
+    adopter: CustomerAdopter
     doctor: Doctor
     limits: RateLimits
     begin_request: Callable[[], None] = lambda: None

@@ -195,3 +195,118 @@ $$;
 comment on function public.account_notify_below(uuid, bigint) is
     'Credence: sets the available credits below which the account''s balance is low, null for the service''s default; '
     'gives the account. It counts as no change of the account.';
+
+create table public.stripe_customers (
+    user_id uuid primary key,
+    customer_id text not null unique check (customer_id <> ''),
+    linked_at timestamptz not null default clock_timestamp(),
+    deleted_at timestamptz
+);
+
+comment on table public.stripe_customers is
+    'Credence: the one customer that each account has at Stripe. An account that was deleted keeps its customer, so that '
+    'nobody else gets it.';
+comment on column public.stripe_customers.deleted_at is
+    'When Stripe reported that the customer was deleted; the next use makes another, in its place.';
+
+create function public.customer_of(account_id uuid)
+returns jsonb language sql stable set search_path = ''
+as $$
+    select jsonb_build_object('customer_id', c.customer_id, 'is_deleted', c.deleted_at is not null)
+    from public.stripe_customers c where c.user_id = account_id
+$$;
+comment on function public.customer_of(uuid) is
+    'Credence: the account''s customer at Stripe {customer_id, is_deleted}; null where it has none yet.';
+
+create function public.customers_linked(customer_ids jsonb, account_ids jsonb)
+returns jsonb language sql stable set search_path = ''
+as $$
+    select coalesce(jsonb_agg(jsonb_build_object('user_id', c.user_id, 'customer_id', c.customer_id)), '[]')
+    from public.stripe_customers c
+    where c.customer_id = any (array(select jsonb_array_elements_text(customer_ids)))
+        or c.user_id = any (array(select jsonb_array_elements_text(account_ids)::uuid))
+$$;
+comment on function public.customers_linked(jsonb, jsonb) is
+    'Credence: which of the customers belong to an account, and which customers the accounts have.';
+
+create function public.credence_queue_address(account_id uuid)
+returns void language plpgsql set search_path = ''
+as $$
+begin
+    -- A key for each transaction: a message that is being delivered may have read the address before.
+    insert into public.outbox (topic, key, payload)
+    values (
+        'customer_address', concat_ws(':', 'customer_address', account_id, pg_current_xact_id()),
+        jsonb_build_object('user_id', account_id)
+    )
+    on conflict (key) do nothing;
+end
+$$;
+comment on function public.credence_queue_address(uuid) is
+    'Credence: queues a message that the customer''s address at Stripe is to be compared with the account''s.';
+
+create function public.customer_link(account_id uuid, customer text, address text, in_place_of text)
+returns jsonb language plpgsql
+-- Definer, because service_role has no rights to write the table by itself.
+security definer set search_path = ''
+as $$
+declare
+    own_address text;
+begin
+    -- An address that changes at this moment is compared below, or finds the customer linked.
+    select u.email into own_address from public.users u where u.id = account_id for share;
+    insert into public.stripe_customers (user_id, customer_id) values (account_id, customer) on conflict do nothing;
+    if not found then
+        update public.stripe_customers c
+        set customer_id = customer, linked_at = clock_timestamp(), deleted_at = null
+        where c.user_id = account_id and c.customer_id = in_place_of
+            and not exists (select from public.stripe_customers o where o.customer_id = customer);
+    end if;
+    if found and own_address is not null and own_address is distinct from address then
+        perform public.credence_queue_address(account_id);
+    end if;
+    return public.customer_of(account_id);
+end
+$$;
+comment on function public.customer_link(uuid, text, text, text) is
+    'Credence: lets the customer, who has the address at Stripe, be the account''s if it has none, or has the one in whose '
+    'place this one comes, and if it is nobody else''s. Gives the account''s customer as it is then.';
+
+create function public.customer_deleted(customer text)
+returns jsonb language sql security definer set search_path = ''
+as $$
+    with changed as (
+        update public.stripe_customers c
+        set deleted_at = clock_timestamp()
+        where c.customer_id = customer and c.deleted_at is null
+        returning c.user_id
+    )
+    select to_jsonb(count(*)) from changed
+$$;
+comment on function public.customer_deleted(text) is
+    'Credence: notes that Stripe has the customer no longer; returns how many accounts that concerns.';
+
+create function public.credence_tell_customer()
+returns trigger language plpgsql
+-- Definer, because the role that changes addresses need not have any right on the outbox.
+security definer set search_path = ''
+as $$
+begin
+    begin
+        if exists (select from public.stripe_customers c where c.user_id = new.id and c.deleted_at is null) then
+            perform public.credence_queue_address(new.id);
+        end if;
+    exception when others then
+        -- A change of address must not fail because of a customer at Stripe.
+        raise warning 'the address of the customer of user % stays as it was at Stripe: %', new.id, sqlerrm;
+    end;
+    return null;
+end
+$$;
+comment on function public.credence_tell_customer() is
+    'Credence: lets the address of the account''s customer at Stripe follow public.users.email.';
+
+create trigger zz_credence_tell_customer
+    after update of email on public.users
+    for each row when (old.email is distinct from new.email and new.email is not null)
+    execute function public.credence_tell_customer();

@@ -299,7 +299,7 @@ to authenticated;
 grant select on
     public.users, public.credit_ledgers, public.credit_transactions, public.credit_grants, public.credit_draws,
     public.credit_holds, public.credit_requests, public.purchases, public.purchase_links, public.subscriptions,
-    public.stripe_prices, public.webhook_events, public.outbox
+    public.stripe_customers, public.stripe_prices, public.webhook_events, public.outbox
 to service_role;
 -- The project itself inserts, updates and deletes rows of users, but must not truncate the table: no row trigger would fire.
 revoke truncate, references, trigger on public.users from service_role;

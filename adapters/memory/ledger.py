@@ -10,6 +10,7 @@ import attrs
 
 from adapters.memory.accounts import MemoryAccounts
 from adapters.memory.audit import MemoryAudit
+from adapters.memory.customers import MemoryCustomerLinks
 from adapters.memory.grants import MemoryGrants
 from adapters.memory.inbox import MemoryInbox
 from adapters.memory.outbox import MemoryOutbox
@@ -52,6 +53,7 @@ class MemoryLedger:
         self.outbox = MemoryOutbox(clock)
         self.grants = MemoryGrants()
         self.accounts = MemoryAccounts()
+        self.customers = MemoryCustomerLinks(self.accounts, self.outbox)
         self.walk = MemoryWalk(self.accounts, clock)
         self.purchases = MemoryPurchases()
         self._subscriptions: dict[SubscriptionId, RecordedSubscription] = {}
@@ -233,10 +235,8 @@ class MemoryLedger:
     def _post(self, posting: Posting) -> None:
         now = self._clock.now()
         entry = self.accounts.post(posting, now)
-        purchase_ids = self.purchases.one_payment(posting.purchase_id)
-        self.grants.post(
-            posting, balance=entry.balance_before, version=entry.version, now=now, purchase_ids=purchase_ids
-        )
+        own = self.purchases.one_payment(posting.purchase_id)
+        self.grants.post(posting, balance=entry.balance_before, version=entry.version, now=now, purchase_ids=own)
         self._keys[posting.idempotency_key] = posting
         self.walk.note(posting.user_id)
 

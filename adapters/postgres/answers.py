@@ -107,6 +107,16 @@ class _Identity(TypedDict):
     id: str
 
 
+class _Customer(TypedDict):
+    customer_id: str
+    is_deleted: bool
+
+
+class _LinkedCustomer(TypedDict):
+    user_id: str
+    customer_id: str
+
+
 class _FailedMessage(TypedDict):
     id: int
     topic: str
@@ -178,6 +188,10 @@ SHAPES: Mapping[str, Any] = {
     "credence_diagnosis": SchemaFacts,
     "credence_list_synthetic_users": list[_SyntheticGroup],
     "credence_remove_synthetic_users": _Removal,
+    "customer_deleted": int,
+    "customer_link": _Customer | None,
+    "customer_of": _Customer | None,
+    "customers_linked": list[_LinkedCustomer],
     "inbox_claim": list[InboxRecord],
     "inbox_event": InboxRecord | None,
     "inbox_fail": int,

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any, cast
 import attrs
 import stripe
 
-from adapters.stripe.connection import StripeConnection, dated, plain, translated
+from adapters.stripe.connection import StripeConnection, dated, is_missing, plain, translated
 from adapters.stripe.events import read_event
 from adapters.stripe.objects.fields import EMAIL_KEY, PLAN_KEY, SESSION_KEY, TERMS_KEY, USER_ID_KEY, terms_text
 from domain.payments.purchases import Link
 from domain.payments.reports import ProviderReport, SaleReport
+from domain.ports.customers import CustomerMissing
 from domain.ports.payment_provider import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable
 from domain.values.plans import PlanMode
 
@@ -29,6 +30,7 @@ class StripeCheckouts:
 
         :raises PaymentsUnavailable: if Stripe cannot be reached, or rejects the request.
         :raises CheckoutDiffers: if the key was used with different parameters, such as another email.
+        :raises CustomerMissing: if Stripe has no such customer any more.
         """
         parameters = _parameters(request)
         with translated():
@@ -38,6 +40,10 @@ class StripeCheckouts:
                 )
             except stripe.IdempotencyError as error:
                 raise CheckoutDiffers from error
+            except stripe.InvalidRequestError as error:
+                if request.customer_id is not None and is_missing(error) and error.param == "customer":
+                    raise CustomerMissing(request.customer_id) from error
+                raise
             return _checkout(plain(answer))
 
     async def retrieve(self, session_id: str) -> Checkout | None:
@@ -68,7 +74,12 @@ def _parameters(request: CheckoutRequest) -> "SessionCreateParams":
         "client_reference_id": request.user_id,
         "metadata": metadata,
     }
-    if request.email:
+    if request.customer_id is not None:
+        # Addresses and names that buyers enter are kept for renewals and invoices; tax needs them there.
+        parameters |= {"customer": request.customer_id, "customer_update": {"address": "auto", "name": "auto"}}
+        if plan.mode is PlanMode.PAYMENT:  # a subscription always keeps the card
+            parameters["saved_payment_method_options"] = {"payment_method_save": "enabled"}
+    elif request.email:
         parameters["customer_email"] = request.email
     if plan.mode is PlanMode.PAYMENT:
         made = {**metadata, SESSION_KEY: "yes"}

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from adapters.stripe.objects.credit_notes import CREDIT_NOTE_EVENTS, read_credit_note
+from adapters.stripe.objects.customers import CUSTOMER_EVENTS, read_customer
 from adapters.stripe.objects.fields import Object, UnreadableField
 from adapters.stripe.objects.invoices import INVOICE_EVENTS, read_invoice
 from adapters.stripe.objects.payment_intents import INTENT_EVENTS, read_payment_intent
@@ -30,6 +31,7 @@ CONCERNING = (
     | DISPUTE_EVENTS
     | CREDIT_NOTE_EVENTS
     | SUBSCRIPTION_EVENTS
+    | CUSTOMER_EVENTS
 )
 """Every event type that is read; a webhook endpoint should receive all of them."""
 
@@ -62,6 +64,8 @@ def read_event(  # noqa: PLR0911 - one line for each kind of object
             return read_credit_note(about, event_type=known_type)
         if event_type in SUBSCRIPTION_EVENTS:
             return read_subscription(about, created, event_type=known_type)
+        if event_type in CUSTOMER_EVENTS:
+            return read_customer(about)
     except UnreadableField as unreadable:
         return Unreadable(unreadable.reason)
     return Irrelevant(f"event type {event_type} is not read")

@@ -10,11 +10,13 @@ import pytest
 
 from adapters.batching.group_commit import GroupCommit
 from adapters.memory.audit import MemoryAudit
+from adapters.memory.customers import MemoryCustomerLinks
 from adapters.memory.inbox import MemoryInbox
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.outbox import MemoryOutbox
 from adapters.memory.walk import MemoryWalk
 from adapters.postgres.audit import SqlAudit
+from adapters.postgres.customers import SqlCustomerLinks
 from adapters.postgres.direct_rpc import PostgresRpc
 from adapters.postgres.inbox import SqlInbox
 from adapters.postgres.ledger import SqlLedger
@@ -35,6 +37,8 @@ class World:
     backlogs: MemoryLedger | SqlInbox
     sign_up: Callable[[str | None], Awaitable[UserId]]
     leave: Callable[[UserId], Awaitable[None]]
+    customers: MemoryCustomerLinks | SqlCustomerLinks
+    change_address: Callable[[UserId, str | None], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
@@ -49,7 +53,21 @@ async def memory_world() -> AsyncIterator[World]:
     async def leave(user_id: UserId) -> None:
         ledger.delete_user(user_id)
 
-    yield World(ledger, ledger.inbox, ledger.outbox, ledger.audit, ledger.walk, ledger, sign_up, leave)
+    async def change_address(user_id: UserId, email: str | None) -> None:
+        ledger.customers.change_address(user_id, email)
+
+    yield World(
+        ledger,
+        ledger.inbox,
+        ledger.outbox,
+        ledger.audit,
+        ledger.walk,
+        ledger,
+        sign_up,
+        leave,
+        ledger.customers,
+        change_address,
+    )
 
 
 class GroupedLedger(SqlLedger):
@@ -74,10 +92,14 @@ async def sql_world(
     async def leave(user_id: UserId) -> None:
         await connection.execute("delete from auth.users where id = $1::uuid", user_id)
 
+    async def change_address(user_id: UserId, email: str | None) -> None:
+        await connection.execute("update public.users set email = $2 where id = $1::uuid", user_id, email)
+
     try:
         async with contextlib.aclosing(rpc):
             inbox, audit = SqlInbox(rpc), SqlAudit(rpc)
-            yield World(kind(rpc), inbox, inbox, audit, audit, inbox, sign_up, leave)
+            customers = SqlCustomerLinks(rpc)
+            yield World(kind(rpc), inbox, inbox, audit, audit, inbox, sign_up, leave, customers, change_address)
     finally:
         # One that is left open fails whichever test runs when it is collected.
         await connection.close()

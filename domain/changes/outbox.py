@@ -8,6 +8,12 @@ import attrs
 SEND_INVOICE = "send_invoice"
 """The outbox topic of an invoice to send to the customer."""
 
+CUSTOMER_ADDRESS = "customer_address"
+"""The outbox topic of an account whose customer may have another address than the account."""
+
+CUSTOMER_DELETED = "customer_deleted"
+"""The outbox topic of a customer that the payment provider has no longer."""
+
 
 @attrs.frozen(kw_only=True)
 class OutboxMessage:

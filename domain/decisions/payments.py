@@ -6,6 +6,7 @@ import attrs
 
 from domain.changes.changes import AccountGuard, Change, RecordedSubscription, Snapshot, SubscriptionRevision
 from domain.changes.inbox import EventDecision, EventStatus
+from domain.changes.outbox import CUSTOMER_DELETED, OutboxMessage
 from domain.credits.postings import PostingOrigin
 from domain.decisions.families import Family, settle_family
 from domain.decisions.purchase_changes import Decision, learned, with_status, without_change
@@ -24,6 +25,7 @@ from domain.payments.line_terms import MadePrice, Undecidable
 from domain.payments.line_values import value_lines
 from domain.payments.purchases import Order, Purchase
 from domain.payments.reports import (
+    CustomerDeleted,
     Irrelevant,
     PaymentReport,
     ProviderReport,
@@ -38,7 +40,7 @@ NOT_OURS = "no metadata from Credence"
 NO_PLAN = "no line of the invoice belongs to a plan"
 
 
-def decide(
+def decide(  # noqa: PLR0911 - one for each kind of report
     kept: EventDecision | None,
     report: ProviderReport,
     snapshot: Snapshot,
@@ -61,6 +63,11 @@ def decide(
             return without_change(kept, EventStatus.IGNORED, reason)
         case Unreadable(reason):
             return without_change(kept, EventStatus.PARKED, f"{ParkReason.UNREADABLE}: {reason}")
+        case CustomerDeleted(customer_id):
+            key, payload = f"{CUSTOMER_DELETED}:{customer_id}", {"customer_id": customer_id}
+            gone = OutboxMessage(topic=CUSTOMER_DELETED, key=key, payload=payload)
+            change = Change(event=with_status(kept, EventStatus.APPLIED, None), outbox=(gone,))
+            return Decision(status=EventStatus.APPLIED, change=change)
         case SubscriptionReport():
             return _subscribed(kept, report, snapshot, catalogue)
         case PaymentReport():

@@ -7,6 +7,7 @@ import attrs
 
 from domain.payments.purchases import Link, OrderRank, Purchase, PurchaseId
 from domain.payments.subscriptions import SubscriptionId, SubscriptionState
+from domain.values.customers import CustomerId
 from domain.values.money import Money
 from domain.values.plans import PlanMode, Terms
 
@@ -167,6 +168,13 @@ class PaymentReport:
 
 
 @attrs.frozen
+class CustomerDeleted:
+    """A report that the provider has a customer no longer whose metadata names a user."""
+
+    customer_id: CustomerId
+
+
+@attrs.frozen
 class Irrelevant:
     """A report without effect on credits: another application's payment, or an event type that is not read."""
 
@@ -180,7 +188,7 @@ class Unreadable:
     reason: str
 
 
-ProviderReport = SaleReport | SubscriptionReport | PaymentReport | Irrelevant | Unreadable
+ProviderReport = SaleReport | SubscriptionReport | PaymentReport | CustomerDeleted | Irrelevant | Unreadable
 
 
 @attrs.frozen

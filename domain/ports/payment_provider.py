@@ -9,6 +9,7 @@ import attrs
 from domain.payments.reports import Delivery, PaymentReport, Price, ProviderReport, SaleReport, SubscriptionReport
 from domain.payments.subscriptions import SubscriptionId
 from domain.values.accounts import UserId
+from domain.values.customers import CustomerId
 from domain.values.plans import Plan
 from domain.values.return_pages import ReturnPages
 
@@ -55,6 +56,8 @@ class CheckoutRequest:
     plan: Plan
     idempotency_key: str
     pages: ReturnPages
+    customer_id: CustomerId | None = None
+    """The account's customer; without it, the provider makes one of its own or none."""
 
 
 @attrs.frozen(kw_only=True)
@@ -76,6 +79,7 @@ class Checkouts(Protocol):
         """Open a session; the same idempotency key returns the same session.
 
         :raises CheckoutDiffers: if the key was used with different parameters, such as another email.
+        :raises CustomerMissing: if the provider has no such customer any more.
         """
         ...
 

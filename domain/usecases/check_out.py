@@ -13,14 +13,17 @@ from domain.payments.admission import ParkReason
 from domain.payments.purchases import Link, PaymentStatus
 from domain.payments.reports import ProviderReport, SaleReport, SubscriptionReport
 from domain.ports.cache import CacheUnavailable, CheckoutNote, SessionMarkers
+from domain.ports.customers import CustomerMissing
 from domain.ports.ledger import Accounts, Ledger, LedgerUnavailable, after_a_commit
 from domain.ports.payment_provider import Checkout, CheckoutRequest, Checkouts
 from domain.usecases.read_account import AccountReader, UnknownUser
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder
 from domain.usecases.recorded import Recorded
+from domain.usecases.selling.customers import CustomerService
 from domain.usecases.selling.read_subscriptions import SubscriptionReader
 from domain.usecases.selling.sellable_plans import refuse_second_free_plan, sellable
 from domain.values.accounts import UserId
+from domain.values.customers import CustomerId
 from domain.values.plans import Catalogue, PlanMode
 from domain.values.return_pages import ReturnPages
 
@@ -53,6 +56,7 @@ class CheckoutService:
     recorder: PaymentRecorder
     reader: AccountReader
     subscriptions: SubscriptionReader
+    customers: CustomerService
 
     async def start(
         self, user_id: UserId, *, email: str | None, plan_id: str, idempotency_key: str, is_repeatable: bool
@@ -79,9 +83,10 @@ class CheckoutService:
             email=account.email or email,
             plan=plan,
             idempotency_key=idempotency_key,
-            pages=await self._first_pages(user_id, idempotency_key) if is_repeatable else self.pages,
+            pages=self.pages,
+            customer_id=await self.customers.for_checkout(user_id, account.email or email),
         )
-        checkout = await self.checkouts.create(request)
+        checkout = await self._opened(await self._as_first_asked(request) if is_repeatable else request)
         with contextlib.suppress(CacheUnavailable):
             await self.markers.remember_checkout(checkout.session_id, CheckoutNote(user_id=user_id, plan_id=plan.id))
         return checkout
@@ -114,20 +119,38 @@ class CheckoutService:
             return await self._with_balance(user_id, waiting)
         return await self._learn(user_id, checkout, waiting)
 
-    async def _first_pages(self, user_id: UserId, key: str) -> ReturnPages:
-        """Return the pages of the process that the key reached first, since the provider compares them.
+    async def _as_first_asked(self, asked: CheckoutRequest) -> CheckoutRequest:
+        """Return the request with pages and customer as when the key came first, since the provider compares them.
 
         They are kept in the ledger before the session is opened, so that clicks at the same moment agree as well. A
         ledger that takes no writes prevents no checkout.
         """
-        ours = {"success_url": self.pages.success_url, "cancel_url": self.pages.cancel_url}
-        request = IdempotencyRecord(key=key, user_id=user_id, content={"operation": "checkout"}, answer=ours)
+        ours = {
+            "success_url": asked.pages.success_url,
+            "cancel_url": asked.pages.cancel_url,
+            "customer_id": asked.customer_id,
+        }
+        kept = IdempotencyRecord(
+            key=asked.idempotency_key, user_id=asked.user_id, content={"operation": "checkout"}, answer=ours
+        )
         with contextlib.suppress(LedgerUnavailable):
-            (result,) = await self.ledger.commit((Change(request=request),))
-            if isinstance(result, Duplicate) and result.request and result.request.content == request.content:
+            (result,) = await self.ledger.commit((Change(request=kept),))
+            if isinstance(result, Duplicate) and result.request and result.request.content == kept.content:
                 first = result.request.answer
-                return ReturnPages(success_url=str(first["success_url"]), cancel_url=str(first["cancel_url"]))
-        return self.pages
+                pages = ReturnPages(success_url=str(first["success_url"]), cancel_url=str(first["cancel_url"]))
+                customer = first.get("customer_id")
+                return attrs.evolve(asked, pages=pages, customer_id=CustomerId(str(customer)) if customer else None)
+        return asked
+
+    async def _opened(self, request: CheckoutRequest) -> Checkout:
+        """Open the session; a customer that the provider has no longer is made again, once."""
+        try:
+            return await self.checkouts.create(request)
+        except CustomerMissing as missing:
+            made = await self.customers.for_checkout(request.user_id, request.email, gone=missing.customer_id)
+            # The provider may repeat its refusal under the first key.
+            key = f"{request.idempotency_key}-{made or 'alone'}"
+            return await self.checkouts.create(attrs.evolve(request, customer_id=made, idempotency_key=key))
 
     async def _refuse_second(self, user_id: UserId) -> None:
         other = await self.subscriptions.another(user_id)

@@ -4,17 +4,20 @@ from collections.abc import Sequence
 
 import attrs
 
-from domain.changes.outbox import SEND_INVOICE, DeliveryResult, Message
+from domain.changes.outbox import CUSTOMER_ADDRESS, CUSTOMER_DELETED, SEND_INVOICE, DeliveryResult, Message
 from domain.decisions.low_balance import LOW_BALANCE, Undelivered, low_balance_notice
 from domain.ports.deployment import Notifications
 from domain.ports.inbox import Outbox
 from domain.ports.payment_provider import Invoices, PaymentsRefused, PaymentsUnavailable
+from domain.usecases.selling.customers import CustomerService
+from domain.values.accounts import UserId
+from domain.values.customers import CustomerId
 
-TOPICS = (SEND_INVOICE, LOW_BALANCE)
+TOPICS = (SEND_INVOICE, LOW_BALANCE, CUSTOMER_ADDRESS, CUSTOMER_DELETED)
 BATCH = 100
 LEASE_SECONDS = 60
-MAX_BACKOFF_SECONDS = {SEND_INVOICE: 300, LOW_BALANCE: 6 * 3600}
-MAX_ATTEMPTS = {SEND_INVOICE: 1000, LOW_BALANCE: 26}
+MAX_BACKOFF_SECONDS = {SEND_INVOICE: 300, LOW_BALANCE: 6 * 3600, CUSTOMER_ADDRESS: 300, CUSTOMER_DELETED: 300}
+MAX_ATTEMPTS = {SEND_INVOICE: 1000, LOW_BALANCE: 26, CUSTOMER_ADDRESS: 1000, CUSTOMER_DELETED: 1000}
 """The maximum number of attempts: about three days without Stripe or the operator's system.
 
 Stripe repeats its first response to an idempotency key, even an error, for at least 24 hours
@@ -31,6 +34,7 @@ class OutboxWorker:
 
     outbox: Outbox
     invoices: Invoices
+    customers: CustomerService
     notifications: Notifications | None = None
     """None if no receiver is configured: then notices stay pending, and fail like other messages in the end."""
 
@@ -49,7 +53,7 @@ class OutboxWorker:
         return len(messages)
 
     async def _send_all(self, messages: Sequence[Message]) -> None:
-        """Send invoices and record each result at once; if the provider is unreachable, leave the rest pending."""
+        """Do what each message asks and record each result at once; if the provider is away, leave the rest pending."""
         for place, message in enumerate(messages):
             try:
                 sent = await self._send(message)
@@ -61,9 +65,16 @@ class OutboxWorker:
             await self.outbox.record_deliveries([sent])
 
     async def _send(self, message: Message) -> DeliveryResult:
-        id_ = message.payload["invoice_id"]
+        payload = message.payload
         try:
-            await self.invoices.send(id_, idempotency_key=f"credence-send-invoice-{id_}")
+            match message.topic:
+                case topic if topic == CUSTOMER_ADDRESS:
+                    await self.customers.follow_address(UserId(payload["user_id"]))
+                case topic if topic == CUSTOMER_DELETED:
+                    await self.customers.note_deleted(CustomerId(payload["customer_id"]))
+                case _:
+                    key = f"credence-send-invoice-{payload['invoice_id']}"
+                    await self.invoices.send(payload["invoice_id"], idempotency_key=key)
         except PaymentsRefused as refused:
             return _given_up(message, f"refused: {refused.cause}")
         return DeliveryResult(id=message.id)

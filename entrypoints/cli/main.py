@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "sync": "Repair the balance of USER.",
         "doctor": "Examine the deployment.",
     },
+    "customers": {"customers": "Manage the accounts' customers at Stripe."},
     "explain": {"explain": "Show where every credit of USER came from."},
     "grants": {
         "grant": "Grant CREDITS to USER without a payment.",

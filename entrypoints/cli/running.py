@@ -12,7 +12,7 @@ import click
 
 from domain.ports.cache import CacheUnavailable
 from domain.ports.ledger import LedgerUnavailable, LedgerUntouched
-from domain.ports.payment_provider import InvalidBody, PaymentsUnavailable
+from domain.ports.payment_provider import InvalidBody, PaymentsRefused, PaymentsUnavailable
 from domain.usecases.read_account import UnknownUser
 from domain.usecases.record_payment import CommitRejected
 from domain.usecases.retry_inbox import NoSale, NotClaimable, UnknownEvent
@@ -30,6 +30,7 @@ _MESSAGES: Mapping[type[Exception], str] = {
     LedgerUnavailable: "Cannot reach the ledger: {0.cause}",
     CacheUnavailable: "Cannot reach Redis: {0.cause}",
     PaymentsUnavailable: "Cannot reach Stripe: {0.cause}",
+    PaymentsRefused: "Stripe refused: {0.cause}",
     CommitRejected: "The ledger refused the change: {0.reason}",
     UnknownEvent: "{0.event_id} was found neither in the inbox nor at Stripe.",
     NotClaimable: "Event {0.event_id} cannot be claimed: it is {0.status}, or not a sale. See `credence parked`.",

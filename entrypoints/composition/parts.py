@@ -7,6 +7,7 @@ import attrs
 
 from adapters.batching.group_commit import GroupCommit
 from adapters.postgres.audit import SqlAudit
+from adapters.postgres.customers import SqlCustomerLinks
 from adapters.postgres.direct_rpc import PostgresRpc
 from adapters.postgres.inbox import SqlInbox
 from adapters.postgres.ledger import SqlLedger
@@ -46,6 +47,7 @@ class LedgerParts:
     inbox: SqlInbox
     audit: SqlAudit
     commits: GroupCommit
+    customers: SqlCustomerLinks
 
 
 @attrs.frozen(kw_only=True)
@@ -113,7 +115,14 @@ async def _ledger(settings: Settings, postgres_url: str | None) -> AsyncIterator
 
         rpc = SupabaseRpc(settings.supabase_url or "", settings.supabase_service_key or "")
     async with contextlib.aclosing(rpc), contextlib.aclosing(GroupCommit(SqlLedger(rpc))) as commits:
-        yield LedgerParts(rpc=rpc, sql=SqlLedger(rpc), inbox=SqlInbox(rpc), audit=SqlAudit(rpc), commits=commits)
+        yield LedgerParts(
+            rpc=rpc,
+            sql=SqlLedger(rpc),
+            inbox=SqlInbox(rpc),
+            audit=SqlAudit(rpc),
+            commits=commits,
+            customers=SqlCustomerLinks(rpc),
+        )
 
 
 @contextlib.asynccontextmanager

@@ -11,6 +11,7 @@ from adapters.memory.rate_counter import MemoryRateCounter
 from adapters.postgres import migrations
 from adapters.postgres.synthetic_users import SqlSyntheticUsers
 from adapters.stripe.checkout import StripeCheckouts
+from adapters.stripe.customers import StripeCustomers
 from adapters.stripe.endpoints import StripeDeployment
 from adapters.stripe.events import CONCERNING
 from adapters.stripe.history import StripeHistory
@@ -34,8 +35,10 @@ from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.refresh_cache import CacheRefresher
 from domain.usecases.retry_inbox import InboxRetrier
 from domain.usecases.retry_outbox import OutboxRetrier
+from domain.usecases.selling.adopt_customers import CustomerAdopter
 from domain.usecases.selling.cancel_subscription import SubscriptionCanceler
 from domain.usecases.selling.change_subscription import SubscriptionChanger
+from domain.usecases.selling.customers import CustomerService
 from domain.usecases.selling.foresight import CreditsForeseer
 from domain.usecases.selling.plan_changes import PlanChanger
 from domain.usecases.selling.read_subscriptions import SubscriptionReader
@@ -49,6 +52,7 @@ from entrypoints.composition.stores import Storage
 from entrypoints.doctor import Doctor
 from entrypoints.services import Services, SubscriptionServices
 from entrypoints.settings.settings import Settings
+from entrypoints.telemetry.customers import CustomerLog
 
 
 @contextlib.asynccontextmanager
@@ -97,6 +101,7 @@ def _checkouts(parts: Parts, recorder: PaymentRecorder) -> CheckoutService:
         recorder=recorder,
         reader=_reader(parts),
         subscriptions=_subscription_reader(parts),
+        customers=_customers(parts),
     )
 
 
@@ -121,6 +126,21 @@ def _subscriptions(parts: Parts, recorder: PaymentRecorder) -> SubscriptionServi
     )
 
 
+def _customers(parts: Parts) -> CustomerService:
+    return CustomerService(
+        links=parts.ledger.customers,
+        customers=StripeCustomers(parts.stripe.patient),
+        accounts=parts.ledger.sql,
+        watch=CustomerLog(),
+    )
+
+
+def _adopter(parts: Parts) -> CustomerAdopter:
+    return CustomerAdopter(
+        links=parts.ledger.customers, customers=StripeCustomers(parts.stripe.patient), audit=parts.ledger.audit
+    )
+
+
 def _reader(parts: Parts) -> AccountReader:
     return AccountReader(accounts=parts.ledger.sql, audit=parts.ledger.audit, cache=parts.redis.cache)
 
@@ -129,6 +149,7 @@ def _outbox_worker(parts: Parts) -> OutboxWorker:
     return OutboxWorker(
         outbox=parts.ledger.inbox,
         invoices=StripeInvoices(parts.stripe.patient),
+        customers=_customers(parts),
         notifications=parts.notifications,
     )
 
@@ -193,6 +214,7 @@ def _with_upkeep(parts: Parts, recorder: PaymentRecorder) -> Callable[..., Servi
         auditor=_auditor(parts),
         monitor=Monitor(ledger=parts.ledger.commits, cache=parts.redis.cache, backlogs=parts.ledger.inbox),
         synthetic_users=_synthetic_users(parts),
+        adopter=_adopter(parts),
     )
 
 

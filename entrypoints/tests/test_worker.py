@@ -20,6 +20,7 @@ from domain.usecases.reconcile import Reconciler
 from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.refresh_cache import CacheRefresher
 from domain.usecases.retry_inbox import BATCH, InboxRetrier
+from domain.usecases.tests.memory_customers import customers_of
 from domain.values.plans import PlanMode
 from entrypoints.services import Services
 from entrypoints.worker import run_worker
@@ -64,7 +65,7 @@ class World:
         self.recorder = recorder
         inbox = self.ledger.inbox
         self.needed = Needed(
-            worker=OutboxWorker(outbox=self.ledger.outbox, invoices=self.payments),
+            worker=OutboxWorker(outbox=self.ledger.outbox, invoices=self.payments, customers=customers_of(self.ledger)),
             refresher=CacheRefresher(walk=self.ledger.walk, audit=self.ledger.audit, cache=self.cache),
             inbox_retrier=InboxRetrier(inbox=inbox, deliveries=self.bodies, history=self.payments, recorder=recorder),
             reconciler=Reconciler(history=self.payments, inbox=inbox, recorder=recorder),

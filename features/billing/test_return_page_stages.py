@@ -16,6 +16,7 @@ from domain.usecases.check_out import CheckoutService, HasSubscription
 from domain.usecases.read_account import AccountReader
 from domain.usecases.selling.read_subscriptions import SubscriptionReader
 from domain.usecases.selling.sellable_plans import AlreadySubscribed
+from domain.usecases.tests.memory_customers import customers_of
 from domain.values.plans import PlanId
 from domain.values.return_pages import ReturnPages
 from features.billing.packs import NAMED, completed, refund_of, session
@@ -76,6 +77,7 @@ class Shop(World):
             recorder=self.recorder,
             reader=AccountReader(accounts=self.ledger, audit=self.ledger.audit, cache=MemoryQuotaCache()),
             subscriptions=SubscriptionReader(accounts=self.ledger, subscriptions=self.ledger, provider=away),
+            customers=customers_of(self.ledger),
         )
 
     async def returns(self, about: Payload, bill: Payload | None = None) -> CheckoutProgress:

@@ -18,6 +18,7 @@ from domain.usecases.read_account import AccountReader, UnknownUser
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder
 from domain.usecases.refresh_cache import CacheRefresher
 from domain.usecases.retry_inbox import InboxRetrier
+from domain.usecases.selling.customers import CustomerService
 from domain.usecases.use_credits import CreditService
 from domain.values.accounts import parse_user_id
 from domain.values.plans import Catalogue
@@ -125,13 +126,20 @@ def use_cases(clock: WorldClock, catalogue: Catalogue, secret: str) -> UseCases:
         deliveries=deliveries,
         recorder=recorder,
         reader=AccountReader(accounts=ledger, audit=SteppedPort("audit"), cache=cache),
-        outbox_worker=OutboxWorker(outbox=SteppedPort("outbox"), invoices=SteppedPort("invoices")),
+        outbox_worker=OutboxWorker(
+            outbox=SteppedPort("outbox"), invoices=SteppedPort("invoices"), customers=_customers(ledger)
+        ),
         refresher=CacheRefresher(walk=SteppedPort("walk"), audit=SteppedPort("audit"), cache=cache),
         credit_service=CreditService(ledger=ledger, wallets=SteppedPort("wallets"), cache=cache),
         inbox_retrier=InboxRetrier(
             inbox=SteppedPort("inbox"), deliveries=deliveries, history=SteppedPort("history"), recorder=recorder
         ),
     )
+
+
+def _customers(accounts: SteppedPort) -> CustomerService:
+    customers = SteppedPort("customers")
+    return CustomerService(links=customers, customers=customers, accounts=accounts, watch=SteppedPort("watch"))
 
 
 def _operation(use: Use) -> CreditOperation:

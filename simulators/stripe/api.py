@@ -25,6 +25,7 @@ from simulators.stripe.resources.reading import StripeReading
 MIN_KEY_LENGTH = 12
 MAX_IDEMPOTENCY_KEY_LENGTH = 255
 MAX_REMEMBERED_ANSWERS = 10_000
+REMEMBERED_SECONDS = 24 * 3600
 
 Do = Callable[[Callable[[], Object]], Object]
 """Does something to the account, and lets the world know of the events that it made."""
@@ -35,6 +36,16 @@ class _Remembered:
     asked: tuple[str, Mapping[str, Any]]
     answer: Object
     request_id: str
+    at: int
+    status: int = 200
+
+
+@attrs.frozen
+class _Fault:
+    path: str
+    status: int
+    is_stored: bool
+    """Whether the error is stored under the key of the request, and repeated for a day."""
 
 
 class StripeApi:
@@ -46,7 +57,7 @@ class StripeApi:
         self._reading = StripeReading(account)
         self._page = page
         self._do = do
-        self._faults: list[tuple[str, int]] = []
+        self._faults: list[_Fault] = []
         self._lock = threading.Lock()
         self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
 
@@ -55,7 +66,7 @@ class StripeApi:
         date = formatdate(self._account.now(), usegmt=True)
         headers = {"Request-Id": f"req_{uuid.uuid4().hex[:14]}", "Date": date}
         try:
-            self._fail_if_asked(request.path)
+            self._fail_if_asked(request, headers["Request-Id"])
             if request.method not in ("GET", "POST", "DELETE"):
                 headers["Allow"] = "GET, POST, DELETE"
                 raise refusal(405, f"Unrecognized request method ({request.method}: {request.path}).")
@@ -66,16 +77,26 @@ class StripeApi:
         except Refusal as refused:
             return json_answer(refused.body, refused.status, headers=headers)
 
-    def fail_next(self, count: int = 1, *, status: int = 500, path: str = "/v1/") -> None:
-        """Refuse the next requests below a path with this status, as Stripe does when it is not well."""
-        self._faults += [(path, status)] * count
+    def fail_next(self, count: int = 1, *, status: int = 500, path: str = "/v1/", is_stored: bool = False) -> None:
+        """Refuse the next requests below a path with this status, as Stripe does when it is not well.
 
-    def _fail_if_asked(self, path: str) -> None:
+        An error that is stored is repeated for every request of the same key.
+        """
+        self._faults += [_Fault(path, status, is_stored)] * count
+
+    def _fail_if_asked(self, request: Request, request_id: str) -> None:
         with self._lock:
-            fault = next((fault for fault in self._faults if path.startswith(fault[0])), None)
-            if fault is not None:
-                self._faults.remove(fault)
-                raise _fault(fault[1])
+            fault = next((fault for fault in self._faults if request.path.startswith(fault.path)), None)
+            if fault is None:
+                return
+            self._faults.remove(fault)
+            refused, key = _fault(fault.status), request.headers.get("idempotency-key")
+            if fault.is_stored and key is not None:
+                asked = (f"{request.method} {request.path}", _decoded(request.body))
+                self._remembered[key] = _Remembered(
+                    asked, refused.body, request_id, self._account.now(), refused.status
+                )
+            raise refused
 
     def _show(self, request: Request) -> Object:
         parameters = _decoded(request.target.partition("?")[2].encode())
@@ -95,10 +116,10 @@ class StripeApi:
             raise refusal(400, f"Idempotency keys have up to {MAX_IDEMPOTENCY_KEY_LENGTH} characters.")
         asked = (f"{request.method} {request.path}", parameters)
         with self._lock:
-            first = self._remembered.get(key)
-            if first is None:
+            first, now = self._remembered.get(key), self._account.now()
+            if first is None or now >= first.at + REMEMBERED_SECONDS:
                 answer = self._change(request, parameters)
-                self._remembered[key] = _Remembered(asked, answer, headers["Request-Id"])
+                self._remembered[key] = _Remembered(asked, answer, headers["Request-Id"], now)
                 if len(self._remembered) > MAX_REMEMBERED_ANSWERS:
                     self._remembered.popitem(last=False)
                 return json_answer(answer, headers=headers)
@@ -109,7 +130,7 @@ class StripeApi:
             )
             raise Refusal(400, error("idempotency_error", message))
         repeated = {"Idempotent-Replayed": "true", "Original-Request": first.request_id}
-        return json_answer(first.answer, headers=headers | repeated)
+        return json_answer(first.answer, first.status, headers=headers | repeated)
 
     def _change(self, request: Request, parameters: Mapping[str, Any]) -> Object:
         match request.method, _path(request):

@@ -123,7 +123,7 @@ def payment_intent(
         "confirmation_method": "automatic",
         "created": created,
         "currency": session["currency"],
-        "customer": None,
+        "customer": session.get("customer"),
         "description": None,
         "last_payment_error": None,
         "latest_charge": charge_id,

@@ -61,7 +61,8 @@ class CheckoutPages:
 
     def _show(self, session: Object, *, error: str = "") -> bytes:
         if session["status"] == "open":
-            return checkout_page(session, self._account.product(session["id"]), self._merchant, error=error)
+            product, address = self._account.product(session["id"]), self._account.address_of(session)
+            return checkout_page(session, product, self._merchant, error=error, address=address)
         return awaiting_page(session) if self._account.is_awaited(session["id"]) else closed_page(session)
 
 
@@ -86,7 +87,9 @@ def money(minor: int, currency: str) -> str:
     return f"{whole:,}.{part:02} {currency.upper()}"
 
 
-def checkout_page(session: Object, product: str, merchant: str, *, error: str = "") -> bytes:
+def checkout_page(
+    session: Object, product: str, merchant: str, *, error: str = "", address: str | None = None
+) -> bytes:
     """Return what the customer sees of an open session."""
     complaint = f'<p class="error" role="alert">{escape(error)}</p>' if error else ""
     cancel = session["cancel_url"]
@@ -95,7 +98,7 @@ def checkout_page(session: Object, product: str, merchant: str, *, error: str = 
         "Checkout (simulated)",
         f"{_TAG}<h1>{escape(merchant)}</h1><h1>{escape(product)}</h1>"
         f'<p class="amount">{escape(money(session["amount_total"], session["currency"]))}</p>'
-        f'<p class="email">{escape(session["customer_email"] or "")}</p>{complaint}'
+        f'<p class="email">{escape(address or "")}</p>{complaint}'
         '<form method="post">'
         '<button class="main" name="method" value="card">Pay by card</button>'
         '<button name="method" value="delayed">Pay by bank transfer (arrives later)</button>'

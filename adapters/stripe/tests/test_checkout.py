@@ -12,8 +12,10 @@ from adapters.stripe.checkout import StripeCheckouts
 from adapters.stripe.connection import StripeConnection
 from domain.payments.purchases import Link, PaymentStatus, Purchase
 from domain.payments.reports import Attribution, SaleReport
+from domain.ports.customers import CustomerMissing
 from domain.ports.payment_provider import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable
 from domain.values.accounts import UserId
+from domain.values.customers import CustomerId
 from domain.values.money import Money
 from domain.values.plans import Plan, PlanId, PlanMode, Terms
 from domain.values.return_pages import ReturnPages
@@ -127,6 +129,47 @@ async def test_a_retrieved_session_reports_its_sale(stripe: StripeStandIn) -> No
             sold_at=datetime.fromtimestamp(event["data"]["object"]["created"], UTC),
         )
         assert Checkout(session_id=opened.session_id, url=None, status="complete", report=expected) == found
+
+
+async def test_a_session_is_the_customers(stripe: StripeStandIn) -> None:
+    """What is paid belongs to the account's customer; its address is the one on the page."""
+    customer = CustomerId(stripe.account.new_customer("ada@example.com"))
+    async with with_checkouts(stripe.url) as checkouts:
+        opened = await checkouts.create(attrs.evolve(REQUEST, customer_id=customer))
+        stripe.account.pay(opened.session_id, email="eve@example.com")
+    session = stripe.account.session(opened.session_id)
+    assert session is not None
+    assert (customer, None) == (session["customer"], session["customer_email"])
+    assert "ada@example.com" == session["customer_details"]["email"]
+    assert "enabled" == session["saved_payment_method_options"]["payment_method_save"]
+    paid = [stripe.account.kept("payment_intent", session["payment_intent"]), *stripe.account.all_kept("invoice")]
+    assert [customer, customer] == [one["customer"] for one in paid]
+    assert 1 == len(stripe.account.all_kept("customer"))
+
+
+async def test_a_subscription_is_the_customers(stripe: StripeStandIn) -> None:
+    """No checkout makes another customer."""
+    customer = CustomerId(stripe.account.new_customer("ada@example.com"))
+    plan = attrs.evolve(REQUEST.plan, mode=PlanMode.SUBSCRIPTION, interval="month")
+    async with with_checkouts(stripe.url) as checkouts:
+        for key in ("key-1", "key-2"):
+            wanted = attrs.evolve(REQUEST, plan=plan, customer_id=customer, idempotency_key=key)
+            stripe.account.pay((await checkouts.create(wanted)).session_id)
+    assert [customer, customer] == [one["customer"] for one in stripe.account.all_kept("subscription")]
+    assert 1 == len(stripe.account.all_kept("customer"))
+
+
+async def test_a_customer_that_stripe_has_no_longer_is_named(stripe: StripeStandIn) -> None:
+    """So that another can be made; anything else that is missing is an error."""
+    async with with_checkouts(stripe.url) as checkouts:
+        with pytest.raises(CustomerMissing) as raised:
+            await checkouts.create(attrs.evolve(REQUEST, customer_id=CustomerId("cus_gone")))
+    assert CustomerMissing(CustomerId("cus_gone")) == raised.value
+    body = b'{"error": {"type": "invalid_request_error", "code": "resource_missing", "param": "line_items[0][price]"}}'
+    with answering(400, body) as server:
+        async with with_checkouts(server.url) as checkouts:
+            with pytest.raises(PaymentsUnavailable):
+                await checkouts.create(attrs.evolve(REQUEST, customer_id=CustomerId("cus_1")))
 
 
 async def test_an_unknown_session_is_none(stripe: StripeStandIn) -> None:
@@ -246,3 +289,18 @@ async def test_what_is_sent_to_stripe(mode: PlanMode, interval: str | None, carr
         expected[f"{price}[recurring][interval]"] = "month"
     assert expected == sent
     assert [] == [name for name in sent if name.startswith((others, "payment_method_types"))]
+
+
+@pytest.mark.parametrize("mode", [PlanMode.PAYMENT, PlanMode.SUBSCRIPTION])
+async def test_what_is_sent_of_a_customer(mode: PlanMode) -> None:
+    """The customer in place of the address; a card is offered to be saved where it is not saved anyhow."""
+    asked: list[Request] = []
+    plan = attrs.evolve(REQUEST.plan, mode=mode, interval="month" if mode is PlanMode.SUBSCRIPTION else None)
+    with answering(200, OPENED, asked) as server:
+        async with with_checkouts(server.url) as checkouts:
+            await checkouts.create(attrs.evolve(REQUEST, plan=plan, customer_id=CustomerId("cus_1")))
+    sent = dict(parse_qsl(asked[0].body.decode()))
+    expected = {"customer": "cus_1", "customer_update[address]": "auto", "customer_update[name]": "auto"}
+    if mode is PlanMode.PAYMENT:
+        expected["saved_payment_method_options[payment_method_save]"] = "enabled"
+    assert expected == {name: value for name, value in sent.items() if name.startswith(("customer", "saved_"))}

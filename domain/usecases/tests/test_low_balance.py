@@ -30,6 +30,7 @@ from domain.payments.reports import Attribution, PaymentReport, ProviderReport, 
 from domain.tests.examples import ADA, FIVE_DOLLARS, NOON, STARTER, SetClock
 from domain.usecases.deliver_messages import MAX_ATTEMPTS, OutboxWorker
 from domain.usecases.record_payment import PaymentRecorder
+from domain.usecases.tests.memory_customers import customers_of
 from domain.usecases.use_credits import CreditService
 from domain.values.plans import Catalogue, PlanMode
 
@@ -72,6 +73,7 @@ class Shop:
         self.worker = OutboxWorker(
             outbox=self.ledger.outbox,
             invoices=MemoryPayments(),
+            customers=customers_of(self.ledger),
             notifications=self.notifications,
         )
 

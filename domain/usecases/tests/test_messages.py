@@ -8,16 +8,21 @@ import pytest
 
 from domain.changes.outbox import SEND_INVOICE
 from domain.payments.purchases import PurchaseId, RefundStatus
-from domain.ports.payment_provider import PaymentsUnavailable
+from domain.ports.payment_provider import Invoices, PaymentsUnavailable
 from domain.tests.examples import NOON
 from domain.tests.examples import run_at_once as run
 from domain.usecases.deliver_messages import OutboxWorker
+from domain.usecases.tests.memory_customers import customers_of
 from domain.usecases.tests.payment_world import LIFE, SALE, SetClock, World, linked, refund
+
+
+def worker_of(world: World, invoices: Invoices) -> OutboxWorker:
+    return OutboxWorker(outbox=world.ledger.outbox, invoices=invoices, customers=customers_of(world.ledger))
 
 
 def test_the_invoice_is_sent_once_for_a_purchase(world: World) -> None:
     """Whoever reports the payment, and although the first try met trouble."""
-    worker = OutboxWorker(outbox=world.ledger.outbox, invoices=world.payments)
+    worker = worker_of(world, world.payments)
     for number, report in enumerate(LIFE):
         world.deliver(f"evt_{number}", report)
     world.payments.is_away = True
@@ -31,7 +36,7 @@ def test_the_invoice_is_sent_once_for_a_purchase(world: World) -> None:
 
 def test_messages_are_given_up_in_the_end_and_reported(world: World) -> None:
     """Stripe refuses for good, or is away for too long: the failure stays visible."""
-    worker = OutboxWorker(outbox=world.ledger.outbox, invoices=world.payments)
+    worker = worker_of(world, world.payments)
     world.deliver("evt_1", attrs.evolve(SALE, links=SALE.links - linked("invoice:in_1") | linked("invoice:nothing")))
     run(worker.run_once(SEND_INVOICE))
     (failure,) = run(world.ledger.outbox.failures(10))
@@ -56,7 +61,7 @@ class RememberedFailure:
 def test_an_invoice_is_sent_although_stripe_remembers_a_failure_for_a_day(world: World) -> None:
     """Tries that are answered from Stripe's memory don't use up those that follow."""
     invoices = RememberedFailure(world.clock)
-    worker = OutboxWorker(outbox=world.ledger.outbox, invoices=invoices)
+    worker = worker_of(world, invoices)
     world.deliver("evt_1", SALE)
     while world.ledger.outbox.count(failed=False):
         run(worker.run_once(SEND_INVOICE))
@@ -92,7 +97,7 @@ def with_invoices_to_send(world: World, refused: Iterable[str] = ()) -> tuple[Wa
         links = linked(f"payment_intent:pi_{invoice}", f"session:cs_{invoice}", f"invoice:{invoice}")
         world.deliver(f"evt_{invoice}", attrs.evolve(sale, links=links))
     invoices = WatchedInvoices(world, frozenset(refused))
-    return invoices, OutboxWorker(outbox=world.ledger.outbox, invoices=invoices)
+    return invoices, worker_of(world, invoices)
 
 
 def test_each_invoice_is_settled_before_the_next(world: World) -> None:
@@ -131,7 +136,7 @@ def test_one_invoice_that_stripe_does_not_take_does_not_stop_the_others(world: W
 
 def test_an_invoice_is_not_sent_again_though_its_sale_was_worth_nothing_for_a_while(world: World) -> None:
     """A refund that fails brings the credits back, when the message that was delivered is long gone."""
-    worker = OutboxWorker(outbox=world.ledger.outbox, invoices=world.payments)
+    worker = worker_of(world, world.payments)
     world.deliver("evt_1", SALE)
     assert 1 == run(worker.run_once(SEND_INVOICE))
     for status, left in ((RefundStatus.SUCCEEDED, 0), (RefundStatus.FAILED, 50)):

@@ -16,6 +16,7 @@ from domain.payments.reports import Attribution, PaymentReport, ProviderReport, 
 from domain.tests.examples import ADA, BOB, FIVE_DOLLARS, NOON
 from domain.tests.examples import run_at_once as run
 from domain.usecases.deliver_messages import OutboxWorker
+from domain.usecases.tests.memory_customers import customers_of
 from domain.usecases.tests.payment_world import CATALOGUE, LASTING, LIFE, PERIOD, SALE, World, linked, refund
 from domain.values.accounts import Account, UserId
 from domain.values.plans import Catalogue, Terms
@@ -37,7 +38,9 @@ def test_any_order_and_repetition_of_a_life_ends_in_the_same_balance(order: list
     assert WORTH == sum(entry.posting.amount for entry in entries)
     snapshot = run(world.ledger.read(SnapshotQuery(links=SALE.links | linked("charge:ch_1"))))
     assert 1 == len(snapshot.purchases)
-    run(OutboxWorker(outbox=world.ledger.outbox, invoices=MemoryPayments()).run_once(SEND_INVOICE))
+    customers = customers_of(world.ledger)
+    worker = OutboxWorker(outbox=world.ledger.outbox, invoices=MemoryPayments(), customers=customers)
+    run(worker.run_once(SEND_INVOICE))
     assert () == run(world.ledger.outbox.failures(10))
 
 

@@ -55,6 +55,7 @@ class StripeAccount(Books):
     def create_session(self, order: Order, page: str, *, api_version: str = API_VERSION) -> Object:
         """Return a new session, paid on a page below the address `page`; its events will be of this API version."""
         with self.lock:
+            buyer = self.buyer(order.customer)
             session_id = self.new_id("cs_test_")
             session = checkout_session(
                 session_id,
@@ -67,7 +68,11 @@ class StripeAccount(Books):
                 success_url=order.success_url,
                 cancel_url=order.cancel_url,
                 client_reference_id=order.client_reference_id,
+                customer=order.customer,
+                customer_creation="if_required" if order.mode == "payment" and buyer is None else None,
+                customer_details=customer_details(buyer["email"]) if buyer is not None else None,
                 customer_email=order.customer_email,
+                saved_payment_method_options=order.saved_methods,
                 allow_promotion_codes=order.allow_promotion_codes,
                 invoice_creation={"enabled": order.creates_invoice} if order.mode == "payment" else None,
                 metadata=dict(order.metadata),
@@ -130,7 +135,7 @@ class StripeAccount(Books):
                 raise declined()
             costs = session["amount_total"] > 0
             arrives_later = method == "delayed" and costs and session["mode"] == "payment"
-            session["customer_details"] = customer_details(session["customer_email"] or email)
+            session["customer_details"] = customer_details(self.address_of(session) or email)
             session["status"], session["url"] = "complete", None
             paid = "paid" if costs else "no_payment_required"
             session["payment_status"] = "unpaid" if arrives_later else paid
@@ -220,7 +225,7 @@ class StripeAccount(Books):
 
     def _begin_subscription(self, checkout: _Checkout) -> None:
         session, order = checkout.session, checkout.order
-        session["customer"] = self.new_customer(session["customer_details"]["email"])
+        session["customer"] = session["customer"] or self.new_customer(session["customer_details"]["email"])
         _, subscription, bill = self.billing.subscribe(
             session["customer"],
             checkout.items,

@@ -72,6 +72,10 @@ class Books:
             raise missing(kind, wanted)
         return found
 
+    def has(self, kind: str, wanted: str) -> bool:
+        """Return whether an object of a kind is kept under an id."""
+        return wanted in self._kept.get(kind, {})
+
     def all_kept(self, kind: str) -> list[Object]:
         """Return every object of a kind as it is kept, oldest first."""
         return list(self._kept.get(kind, {}).values())
@@ -88,6 +92,22 @@ class Books:
             self.keep(made)
             return str(made["id"])
 
+    def buyer(self, customer_id: str | None) -> Object | None:
+        """Return the customer that a request names, None if it names none.
+
+        :raises Refusal: if there is no such customer.
+        """
+        found = self._kept.get("customer", {}).get(customer_id or "")
+        if customer_id is not None and found is None:
+            raise missing("customer", customer_id, param="customer", status=400)
+        return found
+
+    def address_of(self, session: Object) -> str | None:
+        """Return the address of a session's buyer, which they can't change on its page; None if they may enter one."""
+        buyer = self.buyer(session["customer"])
+        found = buyer["email"] if buyer is not None else session["customer_email"]
+        return str(found) if found else None
+
     def new_intent(
         self, amount: int, currency: str, *, metadata: dict[str, str], customer_id: str | None = None
     ) -> Object:
@@ -97,11 +117,11 @@ class Books:
             "currency": currency,
             "payment_method_types": ["card"],
             "customer_email": None,
+            "customer": customer_id,
         }
         intent = payment_intent(
             self.new_id("pi_"), session, created=self.now(), metadata=metadata, charge_id=self.new_id("ch_")
         )
-        intent["customer"] = customer_id
         self.keep(intent)
         self.step("payment_intent.created", intent, **UNPAID)
         return intent

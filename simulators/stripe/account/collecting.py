@@ -90,7 +90,7 @@ class StripeCollecting:
             price = books.kept("price", price_id)
             amount = price["unit_amount"] * quantity
             lines.append(line(books.new_id("il_"), amount, start=now, end=now, quantity=quantity, _price=price))
-        bill = self.draft(lines, currency, reason="manual", metadata=dict(metadata))
+        bill = self.draft(lines, currency, reason="manual", metadata=dict(metadata), customer=intent["customer"])
         self.finalize(bill)
         books.step("invoice.finalized", bill)
         return self.settle_by(bill, intent)

@@ -33,13 +33,16 @@ _PARAMETERS = frozenset(
         "allow_promotion_codes",
         "cancel_url",
         "client_reference_id",
+        "customer",
         "customer_email",
+        "customer_update",
         "expand",
         "invoice_creation",
         "line_items",
         "metadata",
         "mode",
         "payment_intent_data",
+        "saved_payment_method_options",
         "subscription_data",
         "success_url",
         "ui_mode",
@@ -68,6 +71,9 @@ class Order:
     success_url: str
     cancel_url: str | None
     customer_email: str | None
+    customer: str | None = None
+    customer_update: tuple[tuple[str, str], ...] = ()
+    saved_methods: Object | None = None
     client_reference_id: str | None
     allow_promotion_codes: bool | None
     creates_invoice: bool
@@ -108,6 +114,9 @@ def order(parameters: Mapping[str, Any], *, api_version: str = API_VERSION) -> O
         success_url=address(parameters, "success_url") or "",
         cancel_url=address(parameters, "cancel_url"),
         customer_email=text(parameters, "customer_email"),
+        customer=text(parameters, "customer"),
+        customer_update=_customer_update(parameters),
+        saved_methods=_saved_methods(parameters),
         client_reference_id=text(parameters, "client_reference_id"),
         allow_promotion_codes=promotion,
         creates_invoice=boolean(invoice, "enabled", "invoice_creation") or False,
@@ -135,6 +144,38 @@ def _price(books: Books, item: OrderedItem, in_currency: str, recurs: Object | N
     product = new_product(books, item.product)
     made = new_price(books, item.unit_amount, in_currency, product=product["id"], recurring=recurs)
     return str(made["id"])
+
+
+def _customer_update(parameters: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return what of the customer a checkout may change, each `auto` or `never`."""
+    if text(parameters, "customer") and text(parameters, "customer_email"):
+        message = "You may only specify one of these parameters: customer, customer_email."
+        raise invalid(message, "customer_email")
+    given = mapping(parameters, "customer_update")
+    if given and not text(parameters, "customer"):
+        raise invalid("`customer_update` can only be used with `customer`.", "customer_update")
+    refuse_unknown(given, ("address", "name", "shipping"))
+    for name, value in given.items():
+        if value not in ("auto", "never"):
+            raise invalid(f"Invalid customer_update[{name}]: must be one of auto or never", f"customer_update[{name}]")
+    return tuple((str(name), str(value)) for name, value in sorted(given.items()))
+
+
+def _saved_methods(parameters: Mapping[str, Any]) -> Object | None:
+    """Return what a checkout does with saved payment methods, as the session shows it."""
+    given = mapping(parameters, "saved_payment_method_options")
+    refuse_unknown(given, ("allow_redisplay_filters", "payment_method_remove", "payment_method_save"))
+    for name in ("payment_method_remove", "payment_method_save"):
+        if given.get(name, "disabled") not in ("disabled", "enabled"):
+            place = f"saved_payment_method_options[{name}]"
+            raise invalid(f"Invalid {place}: must be one of disabled or enabled", place)
+    if not given:
+        return None
+    return {
+        "allow_redisplay_filters": texts(given, "allow_redisplay_filters") or ["always"],
+        "payment_method_remove": text(given, "payment_method_remove") or "disabled",
+        "payment_method_save": text(given, "payment_method_save") or "disabled",
+    }
 
 
 def _interval(parameters: Mapping[str, Any]) -> str:

@@ -27,7 +27,7 @@ def change(account: StripeAccount, method: str, path: list[str], parameters: Map
             others = {name: value for name, value in parameters.items() if name != "invoice_settings"}
             return edit(account, "customer", wanted, others, texts=_TEXTS)
         case "DELETE", ["customers", wanted]:
-            return remove(account, "customer", wanted)
+            return _remove(account, wanted)
         case _:
             return None
 
@@ -53,6 +53,17 @@ def _customer(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
         made["invoice_settings"]["default_payment_method"] = default["id"]
     account.report("customer.created", made)
     return made
+
+
+def _remove(account: StripeAccount, wanted: str) -> Object:
+    """Remove a customer, with whom their subscriptions end; the id is known for ever."""
+    gone = account.kept("customer", wanted)
+    for subscription in account.all_kept("subscription"):
+        if subscription["customer"] == gone["id"] and subscription["status"] not in ("canceled", "incomplete_expired"):
+            account.billing.cancel(subscription["id"])
+    stub = remove(account, "customer", wanted)
+    account.keep({**stub, "object": "deleted_customer"})
+    return stub
 
 
 def _set_default_method(account: StripeAccount, customer: Object, parameters: Mapping[str, Any]) -> None:

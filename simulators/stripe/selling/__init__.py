@@ -1,1 +1,1 @@
-"""What a simulated Stripe account sells with: prices, customers, the portal, previews and saved cards."""
+"""Products, prices, customers, portal, promotion codes, saved cards as Stripe keeps them."""
