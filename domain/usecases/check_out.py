@@ -76,8 +76,9 @@ class CheckoutService:
         if account is None:
             raise UnknownUser(user_id)
         await refuse_second_free_plan(self.ledger, user_id, plan)
-        if plan.mode is PlanMode.SUBSCRIPTION and self.catalogue.one_subscription:
-            await self._refuse_second(user_id)
+        is_only = plan.mode is PlanMode.SUBSCRIPTION and self.catalogue.one_subscription
+        if is_only and (other := await self.subscriptions.another(user_id)) is not None:
+            raise HasSubscription(other.id)
         request = CheckoutRequest(
             user_id=user_id,
             email=account.email or email,
@@ -87,6 +88,8 @@ class CheckoutService:
             customer_id=await self.customers.for_checkout(user_id, account.email or email),
         )
         checkout = await self._opened(await self._as_first_asked(request) if is_repeatable else request)
+        if is_only:
+            await self._close_others(checkout)
         with contextlib.suppress(CacheUnavailable):
             await self.markers.remember_checkout(checkout.session_id, CheckoutNote(user_id=user_id, plan_id=plan.id))
         return checkout
@@ -152,10 +155,19 @@ class CheckoutService:
             key = f"{request.idempotency_key}-{made or 'alone'}"
             return await self.checkouts.create(attrs.evolve(request, customer_id=made, idempotency_key=key))
 
-    async def _refuse_second(self, user_id: UserId) -> None:
-        other = await self.subscriptions.another(user_id)
-        if other is not None:
-            raise HasSubscription(other.id)
+    async def _close_others(self, checkout: Checkout) -> None:
+        """Close the customer's earlier checkouts of subscriptions; if one of them was just paid, close this one.
+
+        What remains: two that begin within the same second, and checkouts without a customer at the provider.
+
+        :raises HasSubscription: if one of them was paid.
+        """
+        if checkout.customer_id is None:
+            return
+        for subscription_id in await self.checkouts.close_earlier(checkout.session_id, checkout.customer_id):
+            if await self.subscriptions.is_live(subscription_id):
+                await self.checkouts.close(checkout.session_id)
+                raise HasSubscription(subscription_id)
 
     async def _learn(self, user_id: UserId, checkout: Checkout, waiting: CheckoutProgress) -> CheckoutProgress:
         """Record what the provider reports of a finished checkout, and return the status that follows."""

@@ -5,7 +5,7 @@ import contextlib
 import attrs
 
 from domain.payments.subscription_changes import ProviderSubscription
-from domain.payments.subscriptions import NOT_LIVE, HeldSubscription
+from domain.payments.subscriptions import NOT_LIVE, HeldSubscription, SubscriptionId
 from domain.ports.ledger import Accounts, AccountSubscriptions
 from domain.ports.payment_provider import PaymentsUnavailable
 from domain.ports.subscription_changes import SubscriptionChanges
@@ -60,11 +60,18 @@ class SubscriptionReader:
         """
         for held in await self.live(user_id):
             with contextlib.suppress(PaymentsUnavailable):
-                found = await self.provider.find(held.id)
-                if found is None or found.state.status in NOT_LIVE:
+                if not await self.is_live(held.id):
                     continue
             return held
         return None
+
+    async def is_live(self, subscription_id: SubscriptionId) -> bool:
+        """Return whether a subscription is live at the provider.
+
+        :raises PaymentsUnavailable: if the provider could not be reached.
+        """
+        found = await self.provider.find(subscription_id)
+        return found is not None and found.state.status not in NOT_LIVE
 
     async def chosen(
         self, user_id: UserId, named: str | None, *, may_have_ended: bool = False
