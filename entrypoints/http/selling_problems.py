@@ -13,6 +13,7 @@ from domain.usecases.selling.plan_changes import (
     NotASubscription,
     NotAtPeriodEnd,
     PreviewExpired,
+    SeveralItems,
 )
 from domain.usecases.selling.read_subscriptions import NoSubscription, SeveralSubscriptions, UnknownSubscription
 
@@ -53,6 +54,11 @@ SELLING_REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
         HTTPStatus.CONFLICT,
         "currency-differs",
         "The subscription is billed in {0.currency}, and the plan is not sold in it. Cancel, and subscribe again.",
+    ),
+    SeveralItems: (
+        HTTPStatus.CONFLICT,
+        "several-items",
+        "The subscription has several items that may be of plans; change it in Stripe's Dashboard.",
     ),
     PreviewExpired: (
         HTTPStatus.CONFLICT,

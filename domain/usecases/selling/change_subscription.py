@@ -13,7 +13,7 @@ from domain.changes.changes import Change, Committed, Duplicate, FlatJson, Holdi
 from domain.decisions.previews import CreditsPreview
 from domain.payments.subscription_changes import InvoicePreview, PlanChange, ProviderSubscription
 from domain.payments.subscriptions import SubscriptionId, SubscriptionState
-from domain.ports.ledger import Ledger, LedgerUnavailable, Wallets
+from domain.ports.ledger import Ledger, LedgerUntouched, Wallets
 from domain.ports.subscription_changes import SubscriptionChanges
 from domain.usecases.selling.foresight import CreditsForeseer
 from domain.usecases.selling.plan_changes import ChangeWish, PlanChanger
@@ -110,7 +110,7 @@ class SubscriptionChanger:
             case Duplicate(request=IdempotencyRecord() as first):
                 return first
             case _:
-                raise LedgerUnavailable("the change could not be recorded")
+                raise LedgerUntouched("the change could not be recorded")
 
 
 def _content_of(wish: ChangeWish) -> FlatJson:

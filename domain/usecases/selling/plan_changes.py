@@ -10,7 +10,7 @@ from domain.payments.line_terms import MadePrice
 from domain.payments.subscription_changes import PlanChange, ProviderSubscription, SubscribedItem
 from domain.payments.subscriptions import HeldSubscription
 from domain.ports.ledger import Ledger
-from domain.ports.subscription_changes import ChangeRefused, SubscriptionChanges
+from domain.ports.subscription_changes import SubscriptionChanges
 from domain.usecases.selling.read_subscriptions import SubscriptionReader
 from domain.usecases.selling.sellable_plans import refuse_second_free_plan, sellable
 from domain.values.accounts import UserId
@@ -49,6 +49,11 @@ class CurrencyDiffers(Exception):
     """The subscription is billed in another currency than the plan."""
 
     currency: str
+
+
+@attrs.frozen
+class SeveralItems(Exception):
+    """Several items of the subscription may be of plans."""
 
 
 @attrs.frozen
@@ -99,7 +104,7 @@ class PlanChanger:
         :raises NotAtPeriodEnd: if the plan's interval is another one, and the change is not to be made at once.
         :raises CurrencyDiffers: if the plan is sold in another currency.
         :raises PreviewExpired: if the moment of the preview is more than 15 minutes ago, or to come.
-        :raises ChangeRefused: if the subscription has several items, and it is unclear which one is to change.
+        :raises SeveralItems: if the subscription has several items, and it is unclear which one is to change.
 
         Further as :meth:`SubscriptionReader.chosen`.
         """
@@ -108,7 +113,7 @@ class PlanChanger:
             raise NotASubscription(plan.id)
         held, found = await self.reader.chosen(wish.user_id, wish.subscription_id)
         _check_moment(wish, found)
-        item, current = await self._item(found)
+        item, current = await self._item(held, found)
         _check_item(item, plan, at_once=wish.at_once)
         price: MadePrice | None = None
         if current != plan.id or item.price.unit_amount != plan.terms.price.amount:
@@ -129,7 +134,7 @@ class PlanChanger:
         )
         return PreparedChange(change=change, price=price, held=held, found=found)
 
-    async def _item(self, found: ProviderSubscription) -> tuple[SubscribedItem, str | None]:
+    async def _item(self, held: HeldSubscription, found: ProviderSubscription) -> tuple[SubscribedItem, str | None]:
         """Return the item that is of a plan, and that plan if it is known."""
         ends_at = found.state.period_ends_at or found.state.occurred_at
         known = await self.ledger.read(
@@ -143,8 +148,9 @@ class PlanChanger:
         plans = {item.id: _plan_of(item, lines, known.made_prices, self.catalogue) for item in found.items}
         of_plans = [item for item in found.items if plans[item.id] is not None] or list(found.items)
         if len(of_plans) != 1:
-            raise ChangeRefused("the subscription has several items; change it in the Dashboard")
-        return of_plans[0], plans[of_plans[0].id]
+            raise SeveralItems
+        (item,) = of_plans
+        return item, plans[item.id] or held.plan_id
 
 
 def _plan_of(item: SubscribedItem, lines: list[Line], made: tuple[MadePrice, ...], catalogue: Catalogue) -> str | None:
