@@ -23,6 +23,8 @@ from domain.usecases.retry_outbox import OutboxRetrier
 from domain.usecases.selling.adopt_customers import CustomerAdopter
 from domain.usecases.selling.cancel_subscription import SubscriptionCanceler
 from domain.usecases.selling.change_subscription import SubscriptionChanger
+from domain.usecases.selling.open_portal import PortalService
+from domain.usecases.selling.push_portal import PortalPusher
 from domain.usecases.selling.read_subscriptions import SubscriptionReader
 from domain.usecases.synthetic_users import SyntheticUserService
 from domain.usecases.thresholds import LowBalanceThresholds
@@ -74,6 +76,8 @@ class Services:
     monitor: Monitor
     synthetic_users: SyntheticUserService
     adopter: CustomerAdopter
+    portal: PortalService
+    portal_pusher: PortalPusher
     doctor: Doctor
     limits: RateLimits
     begin_request: Callable[[], None] = lambda: None

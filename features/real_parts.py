@@ -35,6 +35,7 @@ pytest_plugins = (
     "features.steps.invoices",
     "features.steps.operators",
     "features.steps.product",
+    "features.steps.selling",
     "features.harness.stripe_cli",
     "features.harness.deployment",
 )

@@ -10,6 +10,7 @@ from domain.ports.ledger import Ledger, LedgerKeyRefused, LedgerUnavailable
 from domain.ports.payment_provider import PaymentsRefused, PaymentsUnavailable
 from domain.upkeep.diagnosis import Diagnosis, Verdict, diagnose_endpoints, diagnose_schema
 from domain.usecases.audit_cache import CacheAuditor
+from domain.usecases.selling.examine_portal import PortalExaminer
 
 MAX_NAMED = 5
 
@@ -26,6 +27,7 @@ class DeploymentExaminer:
     ledger: Ledger
     auditor: CacheAuditor
     backlogs: Backlogs
+    portal: PortalExaminer
     livemode: bool
     wanted_url: str
     """The URL at which the service receives webhooks."""
@@ -34,7 +36,7 @@ class DeploymentExaminer:
 
     async def examine(self) -> tuple[Diagnosis, ...]:
         """Return every finding, good or bad."""
-        return (*await self._provider(), *await self._ledger(), *await self._cache())
+        return (*await self._provider(), *await self.portal.examine(), *await self._ledger(), *await self._cache())
 
     async def _provider(self) -> tuple[Diagnosis, ...]:
         try:

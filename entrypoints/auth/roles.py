@@ -34,6 +34,7 @@ ROUTES: Mapping[str, Access] = {
     "POST /subscription/change/preview": BUYERS,
     "POST /subscription/cancel": BUYERS,
     "POST /subscription/cancel/preview": BUYERS,
+    "POST /portal": USERS,
     "GET /quota": EVERY_CALLER,
     "GET /transactions": EVERY_CALLER,
     "GET /accounts/{user_id}/explanation": EVERY_CALLER,

@@ -11,14 +11,12 @@ from adapters.memory.rate_counter import MemoryRateCounter
 from adapters.postgres import migrations
 from adapters.postgres.synthetic_users import SqlSyntheticUsers
 from adapters.stripe.checkout import StripeCheckouts
-from adapters.stripe.customers import StripeCustomers
 from adapters.stripe.endpoints import StripeDeployment
 from adapters.stripe.events import CONCERNING
 from adapters.stripe.history import StripeHistory
 from adapters.stripe.identity import StripeIdentity
 from adapters.stripe.invoice_mailer import StripeInvoices
 from adapters.stripe.lookup import StripeLookup
-from adapters.stripe.subscription_changes import StripeSubscriptionChanges
 from adapters.stripe.webhooks import StripeWebhooks
 from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.check_out import CheckoutService
@@ -35,24 +33,25 @@ from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.refresh_cache import CacheRefresher
 from domain.usecases.retry_inbox import InboxRetrier
 from domain.usecases.retry_outbox import OutboxRetrier
-from domain.usecases.selling.adopt_customers import CustomerAdopter
-from domain.usecases.selling.cancel_subscription import SubscriptionCanceler
-from domain.usecases.selling.change_subscription import SubscriptionChanger
-from domain.usecases.selling.customers import CustomerService
-from domain.usecases.selling.foresight import CreditsForeseer
-from domain.usecases.selling.plan_changes import PlanChanger
-from domain.usecases.selling.read_subscriptions import SubscriptionReader
 from domain.usecases.synthetic_users import SyntheticUserService
 from domain.usecases.thresholds import LowBalanceThresholds
 from domain.usecases.use_credits import CreditService
 from domain.values.return_pages import ReturnPages
 from entrypoints.auth.authenticator import Authenticator
 from entrypoints.composition.parts import Parts, parts
+from entrypoints.composition.selling import (
+    adopter,
+    customers,
+    portal,
+    portal_examiner,
+    portal_pusher,
+    subscription_reader,
+    subscriptions,
+)
 from entrypoints.composition.stores import Storage
 from entrypoints.doctor import Doctor
-from entrypoints.services import Services, SubscriptionServices
+from entrypoints.services import Services
 from entrypoints.settings.settings import Settings
-from entrypoints.telemetry.customers import CustomerLog
 
 
 @contextlib.asynccontextmanager
@@ -100,44 +99,8 @@ def _checkouts(parts: Parts, recorder: PaymentRecorder) -> CheckoutService:
         catalogue=parts.catalogue,
         recorder=recorder,
         reader=_reader(parts),
-        subscriptions=_subscription_reader(parts),
-        customers=_customers(parts),
-    )
-
-
-def _subscription_reader(parts: Parts) -> SubscriptionReader:
-    provider = StripeSubscriptionChanges(parts.stripe.patient)
-    return SubscriptionReader(accounts=parts.ledger.sql, subscriptions=parts.ledger.sql, provider=provider)
-
-
-def _subscriptions(parts: Parts, recorder: PaymentRecorder) -> SubscriptionServices:
-    reader, ledger = _subscription_reader(parts), parts.ledger.commits
-    provider, foreseer = reader.provider, CreditsForeseer(accounts=parts.ledger.sql, recorder=recorder)
-    return SubscriptionServices(
-        reader=reader,
-        changer=SubscriptionChanger(
-            plan_changer=PlanChanger(reader=reader, provider=provider, ledger=ledger, catalogue=parts.catalogue),
-            provider=provider,
-            ledger=ledger,
-            requests=parts.ledger.sql,
-            foreseer=foreseer,
-        ),
-        canceler=SubscriptionCanceler(reader=reader, provider=provider, foreseer=foreseer),
-    )
-
-
-def _customers(parts: Parts) -> CustomerService:
-    return CustomerService(
-        links=parts.ledger.customers,
-        customers=StripeCustomers(parts.stripe.patient),
-        accounts=parts.ledger.sql,
-        watch=CustomerLog(),
-    )
-
-
-def _adopter(parts: Parts) -> CustomerAdopter:
-    return CustomerAdopter(
-        links=parts.ledger.customers, customers=StripeCustomers(parts.stripe.patient), audit=parts.ledger.audit
+        subscriptions=subscription_reader(parts),
+        customers=customers(parts),
     )
 
 
@@ -149,7 +112,7 @@ def _outbox_worker(parts: Parts) -> OutboxWorker:
     return OutboxWorker(
         outbox=parts.ledger.inbox,
         invoices=StripeInvoices(parts.stripe.patient),
-        customers=_customers(parts),
+        customers=customers(parts),
         notifications=parts.notifications,
     )
 
@@ -161,6 +124,7 @@ def _doctor(parts: Parts, authenticator: Authenticator) -> Doctor:
         ledger=parts.ledger.commits,
         auditor=_auditor(parts),
         backlogs=parts.ledger.inbox,
+        portal=portal_examiner(parts),
         livemode=parts.settings.livemode,
         wanted_url=f"{parts.settings.public_url}/webhooks/stripe",
         wanted_events=CONCERNING,
@@ -214,7 +178,9 @@ def _with_upkeep(parts: Parts, recorder: PaymentRecorder) -> Callable[..., Servi
         auditor=_auditor(parts),
         monitor=Monitor(ledger=parts.ledger.commits, cache=parts.redis.cache, backlogs=parts.ledger.inbox),
         synthetic_users=_synthetic_users(parts),
-        adopter=_adopter(parts),
+        adopter=adopter(parts),
+        portal=portal(parts),
+        portal_pusher=portal_pusher(parts),
     )
 
 
@@ -225,7 +191,7 @@ def _services(
         authenticator=authenticator,
         webhooks=WebhookReceiver(deliveries=_deliveries(parts), recorder=recorder),
         checkout=_checkouts(parts, recorder),
-        subscriptions=_subscriptions(parts, recorder),
+        subscriptions=subscriptions(parts, recorder),
         reader=_reader(parts),
         credits=credits_,
         holds=HoldReader(wallets=parts.ledger.sql),

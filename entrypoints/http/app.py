@@ -28,6 +28,7 @@ from entrypoints.http.routes.ops_grants import gift_handlers
 from entrypoints.http.routes.ops_inbox import inbox_handlers
 from entrypoints.http.routes.ops_synthetic_users import synthetic_user_handlers
 from entrypoints.http.routes.plans import list_plans
+from entrypoints.http.routes.portal import open_portal
 from entrypoints.http.routes.quota import read_quota
 from entrypoints.http.routes.subscriptions import subscription_handlers
 from entrypoints.http.routes.transactions import list_transactions
@@ -83,6 +84,7 @@ def create_app(open_services: AbstractAsyncContextManager[Services], settings: S
             start_checkout,
             follow_checkout,
             *subscription_handlers,
+            open_portal,
             read_quota,
             list_transactions,
             explain_account,

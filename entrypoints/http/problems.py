@@ -13,7 +13,14 @@ from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetail
 from domain.ports.cache import CacheUnavailable
 from domain.ports.deployment import SyntheticUsersRefused
 from domain.ports.ledger import LedgerBusy, LedgerUnavailable, LedgerUntouched
-from domain.ports.payment_provider import CheckoutDiffers, InvalidBody, InvalidSignature, PaymentsUnavailable
+from domain.ports.payment_provider import (
+    CheckoutDiffers,
+    InvalidBody,
+    InvalidSignature,
+    PaymentsRefused,
+    PaymentsUnavailable,
+)
+from domain.ports.portal import PortalNotSetUp
 from domain.upkeep.synthetic_users import MAX_USERS, InvalidTag, WrongNumberOfUsers
 from domain.usecases.check_out import UnknownSession
 from domain.usecases.limit_rates import RateExceeded
@@ -123,6 +130,8 @@ _REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
         "payments-unavailable",
         "Stripe could not be reached; try again.",
     ),
+    PaymentsRefused: (HTTPStatus.BAD_GATEWAY, "payments-refused", "Stripe refused this; the service's log says why."),
+    PortalNotSetUp: (HTTPStatus.CONFLICT, "portal-not-set-up", "The operator has not set up the portal at Stripe."),
     CheckoutDiffers: (
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "key-reused",
@@ -168,6 +177,8 @@ def ledger_refused() -> ProblemDetailsException:
 def _problem_of(error: Exception) -> ProblemDetailsException:
     status, kind, detail = next(_REFUSALS[one] for one in type(error).__mro__ if one in _REFUSALS)
     retry_after = RETRY_AFTER_SECONDS
+    if isinstance(error, PaymentsRefused):
+        log.error("Stripe refused a request: %s", error.cause)
     if isinstance(error, LedgerBusy | RateExceeded):
         retry_after = str(error.retry_after_seconds)
     return problem(status, kind, detail.format(error), retry_after=retry_after)

@@ -67,6 +67,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         public_url=public,
         success_url=read.url("CREDENCE_SUCCESS_URL") or f"{public}/return?session_id={{CHECKOUT_SESSION_ID}}",
         cancel_url=read.url("CREDENCE_CANCEL_URL") or f"{public}/",
+        portal_return_url=read.url("CREDENCE_PORTAL_RETURN_URL") or f"{public}/",
         plans=Path(plans) if plans else None,
         service_keys=read.list("CREDENCE_SERVICE_KEY"),
         operator_keys=read.list("CREDENCE_OPERATOR_KEY"),

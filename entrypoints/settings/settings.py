@@ -102,6 +102,9 @@ class Settings:
     cancel_url: str = _setting(
         "CREDENCE_CANCEL_URL", text="Where Stripe sends a customer who cancels.", default="PUBLIC_URL/"
     )
+    portal_return_url: str = _setting(
+        "CREDENCE_PORTAL_RETURN_URL", text="Where the link back from Stripe's portal leads.", default="PUBLIC_URL/"
+    )
     plans: Path | None = _setting(
         "CREDENCE_PLANS", text="The plan catalogue, a TOML file.", default="a packaged example"
     )

@@ -21,6 +21,7 @@ from simulators.stripe.resources.catalogue import with_prices
 from simulators.stripe.resources.changes import change
 from simulators.stripe.resources.invoices import send
 from simulators.stripe.resources.reading import StripeReading
+from simulators.stripe.selling.portal import portal_session
 
 MIN_KEY_LENGTH = 12
 MAX_IDEMPOTENCY_KEY_LENGTH = 255
@@ -150,6 +151,8 @@ class StripeApi:
             case "POST", ["checkout", "sessions", session_id, "expire"]:
                 account.expire(session_id)
                 return _found("checkout.session", session_id, account.session(session_id))
+            case "POST", ["billing_portal", "sessions"]:
+                return portal_session(account, parameters, self._page())
             case "POST", ["invoices", invoice_id, "send"]:
                 return account.shown(send(account, invoice_id, request.headers.get("idempotency-key")), version)
             case "POST", ["webhook_endpoints"]:

@@ -41,7 +41,7 @@ class CheckoutPages:
             return Response(status=405, headers={"Allow": "GET, HEAD, POST"})
         session = self._account.session(session_id)
         if session is None:
-            return html_answer(_page("No such checkout", f"{_TAG}<h1>There is no such checkout.</h1>"), 404)
+            return html_answer(framed("No such checkout", f"{_TAG}<h1>There is no such checkout.</h1>"), 404)
         if request.method != "POST":
             return html_answer(self._show(session))
         method = parse_qs(request.body.decode(errors="replace")).get("method", [""])[0]
@@ -71,7 +71,8 @@ def html_answer(body: bytes, status: int = 200) -> Response:
     return Response(status=status, headers={"Content-Type": "text/html; charset=utf-8"}, body=body)
 
 
-def _page(title: str, content: str) -> bytes:
+def framed(title: str, content: str) -> bytes:
+    """Return a page of that title with that content, as HTML."""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
@@ -94,7 +95,7 @@ def checkout_page(
     complaint = f'<p class="error" role="alert">{escape(error)}</p>' if error else ""
     cancel = session["cancel_url"]
     back = f'<a class="button" href="{escape(cancel)}">Cancel</a>' if cancel else ""
-    return _page(
+    return framed(
         "Checkout (simulated)",
         f"{_TAG}<h1>{escape(merchant)}</h1><h1>{escape(product)}</h1>"
         f'<p class="amount">{escape(money(session["amount_total"], session["currency"]))}</p>'
@@ -113,12 +114,12 @@ def closed_page(session: Object) -> bytes:
     if session["status"] == "complete":
         failed = session["payment_status"] == "unpaid"
         text = "The bank transfer of this checkout failed." if failed else "This checkout is already paid."
-    return _page("Checkout (simulated)", f"{_TAG}<h1>{text}</h1>")
+    return framed("Checkout (simulated)", f"{_TAG}<h1>{text}</h1>")
 
 
 def awaiting_page(session: Object) -> bytes:
     """Return a session whose bank transfer is under way, with what may become of it."""
-    return _page(
+    return framed(
         "Checkout (simulated)",
         f"{_TAG}<h1>The bank transfer is under way.</h1>"
         f'<p class="amount">{escape(money(session["amount_total"], session["currency"]))}</p><form method="post">'
@@ -134,7 +135,7 @@ def index_page(sessions: list[Object]) -> bytes:
         f"<td>{escape(session['status'])}</td><td>{escape(session['payment_status'])}</td></tr>"
         for session in sessions
     )
-    return _page(
+    return framed(
         "Stripe stand-in",
         '<span class="tag">STRIPE STAND-IN</span><h1>Checkout sessions</h1>'
         f"<table><tr><th>Session</th><th>Status</th><th>Payment</th></tr>{rows}</table>",

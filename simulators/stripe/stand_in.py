@@ -18,6 +18,7 @@ from simulators.stripe.control import control
 from simulators.stripe.listening import LISTEN_PATH, StripeListening
 from simulators.stripe.objects import Object
 from simulators.stripe.pages import CheckoutPages, html_answer, index_page
+from simulators.stripe.portal_pages import PortalPages
 from simulators.stripe.requests.refusals import refusal
 from simulators.stripe.webhooks import PAUSES, Delivery, RetryingDeliverer, at_once, deliver, signed_headers
 
@@ -60,6 +61,7 @@ class StripeStandIn:
         )
         self._api = StripeApi(self.account, page=lambda: self.url, do=self.do, listening=self._listening)
         self._pages = CheckoutPages(self.account, merchant=merchant, do=self.do)
+        self._portal = PortalPages(self.account, merchant=merchant, do=self.do)
         self._server = HttpServer(self._answer, port=port)
 
     @property
@@ -195,8 +197,9 @@ class StripeStandIn:
     def _answer(self, request: Request) -> Response:
         if request.path.startswith("/v1/"):
             return self._api.answer(request)
-        if request.path.startswith("/c/pay/"):
-            return self._pages.answer(request)
+        for start, pages in (("/c/pay/", self._pages), ("/p/session/", self._portal)):
+            if request.path.startswith(start):
+                return pages.answer(request)
         if request.path == LISTEN_PATH:
             return self._listening.connect(request)
         if request.path.startswith("/_stand_in/"):

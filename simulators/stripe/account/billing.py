@@ -215,6 +215,8 @@ class StripeBilling:
             if found["_pending"]:
                 self._schedule(draft_pending(books, self._collecting, found, "subscription_cycle"))
             return events
+        if found.get("_next_price") is not None:
+            found["_items"][0]["_price"], found["_next_price"] = found["_next_price"], None
         start = found["_period"][1]
         found["_period"] = [start, start + seconds_of(found["_items"][0]["_price"])]
         if found["status"] == "trialing":

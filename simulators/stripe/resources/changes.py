@@ -22,6 +22,7 @@ from simulators.stripe.resources import (
     subscriptions,
 )
 from simulators.stripe.resources.edits import edit, report_change
+from simulators.stripe.selling import portal
 
 _Resource = Callable[[StripeAccount, str, list[str], Mapping[str, Any]], Object | None]
 _RESOURCES: tuple[_Resource, ...] = (
@@ -35,6 +36,7 @@ _RESOURCES: tuple[_Resource, ...] = (
     payment_intents.change,
     payment_methods.change,
     payment_pages.change,
+    portal.change,
     subscriptions.change,
 )
 

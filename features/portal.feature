@@ -1,0 +1,43 @@
+Feature: The portal
+  A customer manages what they pay for on a page of Stripe's: invoices, cards, and the plan that they subscribe to.
+
+  Background:
+    Given Ada has signed up
+    And the portal offers 300 credits a month for $27.00, and 50 for $4.50
+
+  Rule: A change in the portal counts like any other
+
+    Scenario: A customer without a subscription
+      When Ada opens the portal
+      Then the portal shows no subscription
+
+    Scenario: Cancelling
+      Given Ada has subscribed to the "monthly" plan
+      When Ada cancels it in the portal
+      Then her subscription ends with its period
+
+    Scenario: Upgrading
+      Given Ada has subscribed to the "monthly" plan
+      When Ada switches to 300 credits a month in the portal
+      Then Ada has 300 credits
+
+  Rule: A downgrade waits for the period's end
+
+    Scenario: Downgrading
+      Given Ada has subscribed to the "monthly" plan
+      When Ada switches to 50 credits a month in the portal
+      Then Ada has 100 credits
+
+    Scenario: Downgrading, and the renewals after it
+      Given Ada has subscribed to the "monthly" plan
+      And Ada has switched to 50 credits a month in the portal
+      When two months pass
+      Then Ada has 200 credits
+
+  Rule: Nobody manages another customer's subscription
+
+    Scenario: Bob tries to cancel Ada's subscription
+      Given Bob has signed up
+      And Ada has subscribed to the "monthly" plan
+      When Bob tries to cancel it in his own portal
+      Then the portal turns him away
