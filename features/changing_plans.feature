@@ -2,7 +2,7 @@ Feature: Changing and cancelling a subscription
   Customers see what a change costs and brings before they make it. The credits follow the money.
 
   Background:
-    Given the shop also sells 300 credits a month for $20.00, as the "team" plan
+    Given the shop also sells the "team" plan for $20.00 a month, and "light" for $4.00
     And Ada has signed up
     And Ada has subscribed to the "monthly" plan
 
@@ -18,13 +18,13 @@ Feature: Changing and cancelling a subscription
   Rule: A change for the next period costs nothing now
 
     Scenario: Until the month is over
-      When Ada changes to the "team" plan from the next period on
+      When Ada changes to the "light" plan from the next period on
       Then Ada has 100 credits
 
     Scenario: The next month
-      Given Ada has changed to the "team" plan from the next period on
+      Given Ada has changed to the "light" plan from the next period on
       When the subscription renews
-      Then Ada has 400 credits
+      Then Ada has 140 credits
 
   Rule: A card that is declined changes nothing
 

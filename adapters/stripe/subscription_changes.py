@@ -99,6 +99,7 @@ class StripeSubscriptionChanges:
         metadata = {USER_ID_KEY: wanted.user_id, PLAN_KEY: wanted.plan_id, TERMS_KEY: terms_text(wanted.terms)}
         parameters = {**_of_change(wanted), "metadata": metadata, "payment_behavior": "error_if_incomplete"}
         with _readable(), translated(), _changing():
+            await self._release(wanted.schedule_id)
             answer = await self._v1.subscriptions.update_async(
                 wanted.subscription_id,
                 cast("SubscriptionUpdateParams", parameters),
@@ -114,6 +115,7 @@ class StripeSubscriptionChanges:
         """
         v1, subscription_id = self._v1.subscriptions, wanted.subscription_id
         with _readable(), translated(), _changing():
+            await self._release(wanted.schedule_id)
             try:
                 if wanted.at_once:
                     gives_back = wanted.gives_back
@@ -125,6 +127,12 @@ class StripeSubscriptionChanges:
                     return None
                 raise
             return _subscription(plain(answer), read_at(answer, 0))
+
+    async def _release(self, schedule_id: str | None) -> None:
+        """Let a schedule end, so that the subscription can be changed; one that has ended stays as it is."""
+        if schedule_id is not None:
+            with contextlib.suppress(stripe.InvalidRequestError):
+                await self._v1.subscription_schedules.release_async(schedule_id)
 
 
 def _of_change(wanted: PlanChange) -> dict[str, Any]:
@@ -160,6 +168,7 @@ def _subscription(found: dict[str, Any], moment: Any) -> ProviderSubscription:
             for item in fields.items(found, "items")
         ),
         latest_invoice=fields.reference(found, "latest_invoice"),
+        schedule_id=fields.reference(found, "schedule"),
     )
 
 

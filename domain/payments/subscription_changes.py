@@ -27,6 +27,8 @@ class ProviderSubscription:
     state: SubscriptionState
     items: tuple[SubscribedItem, ...]
     latest_invoice: str | None = None
+    schedule_id: str | None = None
+    """The schedule that changes it later, such as one that a customer made in the portal; it hinders other changes."""
 
 
 @attrs.frozen(kw_only=True)
@@ -46,6 +48,8 @@ class PlanChange:
     terms: Terms
     at_once: bool
     prorated_at: datetime | None = None
+    schedule_id: str | None = None
+    """The schedule that is released first."""
 
 
 @attrs.frozen(kw_only=True)
@@ -55,6 +59,8 @@ class Cancellation:
     subscription_id: SubscriptionId
     at_once: bool
     gives_back: bool = False
+    schedule_id: str | None = None
+    """The schedule that is released first."""
 
 
 @attrs.frozen(kw_only=True)

@@ -9,6 +9,7 @@ from domain.usecases.selling.change_subscription import ChangeKeyExpired, Change
 from domain.usecases.selling.foresight import Unforeseeable
 from domain.usecases.selling.plan_changes import (
     AlreadyOnPlan,
+    CostsMore,
     CurrencyDiffers,
     NotASubscription,
     NotAtPeriodEnd,
@@ -49,6 +50,11 @@ SELLING_REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
         "not-at-period-end",
         "A period of the plan lasts a {0.interval}, another time than the present one, so it begins with the change. "
         "Change now, or cancel at the period's end and subscribe again.",
+    ),
+    CostsMore: (
+        HTTPStatus.CONFLICT,
+        "not-at-period-end",
+        "The plan costs more than the present period did, so it begins with the change. Change now.",
     ),
     CurrencyDiffers: (
         HTTPStatus.CONFLICT,

@@ -48,6 +48,14 @@ currency = "usd"
 mode = "subscription"
 interval = "month"
 
+[plans.light]
+name = "40 credits a month"
+credits = 40
+price = 400
+currency = "usd"
+mode = "subscription"
+interval = "month"
+
 [plans.annual]
 name = "1,200 credits a year"
 credits = 1200

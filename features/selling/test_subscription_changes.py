@@ -13,6 +13,7 @@ from features.harness.service import OPERATOR_KEY, SERVICE_KEY, Service
 from features.http.description import Description
 from features.steps.story import Story
 from features.steps.stripe_events import DAY
+from simulators.stripe.selling.schedules import schedule
 
 AS_SERVICE = {"Authorization": f"Bearer {SERVICE_KEY}"}
 
@@ -163,14 +164,32 @@ def test_a_cancellation_gives_back_what_a_service_wants(story: Story) -> None:
     assert (409, "no-subscription") == refused(post(story, "/subscription/change", {"plan": "team"}))
 
 
-def test_a_change_at_the_end_of_the_period_is_of_the_same_length(story: Story) -> None:
-    """A year begins when it is paid, so it begins with the change."""
+def test_a_change_at_the_end_of_the_period_costs_no_more_and_lasts_as_long(story: Story) -> None:
+    """What costs more, and a year, begin when they are paid. What was changed so is changed back."""
+    for path in ("/subscription/change", "/subscription/change/preview"):
+        dearer = post(story, path, {"plan": "team", "when": "period_end"})
+        assert (409, "not-at-period-end") == refused(dearer)
+        assert "costs more" in dearer.json()["detail"]
+    for plan in ("light", "free", "monthly"):
+        changed = post(story, "/subscription/change", {"plan": plan, "when": "period_end"})
+        assert (200, 1) == (changed.status_code, bills(story)), changed.text
     later = {"plan": "annual", "when": "period_end"}
     answer = post(story, "/subscription/change/preview", later)
     assert (409, "not-at-period-end") == refused(answer)
     assert "a year" in answer.json()["detail"]
     preview = post(story, "/subscription/change/preview", {"plan": "annual"}).json()
     assert [9000] == [line["amount"] for line in preview["money"]["lines"] if line["amount"] > 0]
+
+
+def test_a_change_that_waits_in_the_portal_gives_way(story: Story) -> None:
+    """To another change, and to a cancellation."""
+    account = story.service.stripe.account
+    found = account.kept("subscription", subscription_of(story))
+    for path, body in (("change", {"plan": "team"}), ("cancel", {"when": "period_end"})):
+        schedule(account, found, found["_items"][0]["_price"])
+        answer = post(story, f"/subscription/{path}", body)
+        assert (200, None) == (answer.status_code, found["schedule"]), answer.text
+    assert (2, True) == (bills(story), found["cancel_at_period_end"])
 
 
 def test_a_free_plan_is_had_once(story: Story) -> None:
@@ -271,7 +290,7 @@ def test_the_answers_are_as_described(story: Story) -> None:
     answers = [
         story.get("/subscription", story.customers["Ada"]),
         post(story, "/subscription/change/preview", body),
-        post(story, "/subscription/change/preview", {**body, "when": "period_end"}),
+        post(story, "/subscription/change/preview", {"plan": "light", "when": "period_end"}),
         post(story, "/subscription/change", body),
         post(story, "/subscription/cancel/preview", {"when": "now"}),
         post(story, "/subscription/cancel", {}),

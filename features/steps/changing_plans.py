@@ -11,10 +11,11 @@ from features.steps.story import Story
 from features.steps.stripe_events import account, cents, deliver_all, mine
 
 
-@given(parsers.parse('the shop also sells 300 credits a month for $20.00, as the "{plan}" plan'))
-def sells_also(story: Story, selling_service: Service, plan: str) -> None:
+@given(parsers.parse('the shop also sells the "{more}" plan for ${much} a month, and "{less}" for ${little}'))
+def sells_also(story: Story, selling_service: Service, more: str, much: str, less: str, little: str) -> None:
     story.service = selling_service
-    assert plan in [one["id"] for one in selling_service.http.get("/plans").json()["plans"]]
+    prices = {one["id"]: one["price"] for one in selling_service.http.get("/plans").json()["plans"]}
+    assert (cents(much), cents(little)) == (prices[more], prices[less])
 
 
 @given(parsers.parse('Ada has seen that the "{plan}" plan costs ${price} now and brings {credits:d} credits more'))

@@ -63,4 +63,9 @@ class SubscriptionCanceler:
 
 
 def _cancellation(wish: CancelWish, found: ProviderSubscription) -> Cancellation:
-    return Cancellation(subscription_id=found.id, at_once=wish.at_once, gives_back=wish.gives_back and wish.at_once)
+    return Cancellation(
+        subscription_id=found.id,
+        at_once=wish.at_once,
+        gives_back=wish.gives_back and wish.at_once,
+        schedule_id=found.schedule_id,
+    )

@@ -135,12 +135,13 @@ def _answer_of(wanted: PlanChange, state: SubscriptionState) -> FlatJson:
         "amount": wanted.terms.price.amount,
         "currency": wanted.terms.price.currency,
         "when": "now" if wanted.at_once else "period_end",
+        "schedule": wanted.schedule_id,
         "prorated_at": wanted.prorated_at.isoformat() if wanted.prorated_at else None,
     }
 
 
 def _change_from(user_id: UserId, answer: Mapping[str, str | int | None]) -> PlanChange:
-    prorated_at = answer["prorated_at"]
+    prorated_at, schedule_id = answer["prorated_at"], answer["schedule"]
     return PlanChange(
         user_id=user_id,
         subscription_id=SubscriptionId(str(answer["subscription"])),
@@ -154,6 +155,7 @@ def _change_from(user_id: UserId, answer: Mapping[str, str | int | None]) -> Pla
         ),
         at_once=answer["when"] == "now",
         prorated_at=_moment(prorated_at) if prorated_at is not None else None,
+        schedule_id=str(schedule_id) if schedule_id is not None else None,
     )
 
 

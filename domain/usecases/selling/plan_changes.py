@@ -1,6 +1,7 @@
 """Prepare a change of plan: check it against the ledger, the catalogue and the provider, and decide its parameters."""
 
 from datetime import datetime, timedelta
+from fractions import Fraction
 
 import attrs
 
@@ -42,6 +43,14 @@ class NotAtPeriodEnd(Exception):
     """The plan has another interval, so that a period of it begins with the change."""
 
     interval: str | None
+
+
+@attrs.frozen
+class CostsMore(Exception):
+    """The plan costs more than the present period did, so it cannot wait for the next one.
+
+    Until then unused time would be given back at the new price, which nobody paid.
+    """
 
 
 @attrs.frozen
@@ -102,6 +111,7 @@ class PlanChanger:
         :raises AlreadySubscribed: if the plan is free, and another subscription of the account has it.
         :raises AlreadyOnPlan: if nothing would change.
         :raises NotAtPeriodEnd: if the plan's interval is another one, and the change is not to be made at once.
+        :raises CostsMore: if the plan costs more than the present period, and the change is not to be made at once.
         :raises CurrencyDiffers: if the plan is sold in another currency.
         :raises PreviewExpired: if the moment of the preview is more than 15 minutes ago, or to come.
         :raises SeveralItems: if the subscription has several items, and it is unclear which one is to change.
@@ -113,8 +123,10 @@ class PlanChanger:
             raise NotASubscription(plan.id)
         held, found = await self.reader.chosen(wish.user_id, wish.subscription_id)
         _check_moment(wish, found)
-        item, current = await self._item(held, found)
+        item, current, lines = await self._item(held, found)
         _check_item(item, plan, at_once=wish.at_once)
+        if not wish.at_once and plan.terms.price.amount > _billed(item, lines, found):
+            raise CostsMore
         price: MadePrice | None = None
         if current != plan.id or item.price.unit_amount != plan.terms.price.amount:
             await refuse_second_free_plan(self.ledger, wish.user_id, plan, beside=held.id)
@@ -126,6 +138,7 @@ class PlanChanger:
             subscription_id=held.id,
             item_id=item.id,
             price_id=price.id if price is not None else str(item.price.id),
+            schedule_id=found.schedule_id,
             quantity=item.quantity,
             plan_id=plan.id,
             terms=plan.terms,
@@ -134,8 +147,10 @@ class PlanChanger:
         )
         return PreparedChange(change=change, price=price, held=held, found=found)
 
-    async def _item(self, held: HeldSubscription, found: ProviderSubscription) -> tuple[SubscribedItem, str | None]:
-        """Return the item that is of a plan, and that plan if it is known."""
+    async def _item(
+        self, held: HeldSubscription, found: ProviderSubscription
+    ) -> tuple[SubscribedItem, str | None, list[Line]]:
+        """Return the item that is of a plan, that plan if it is known, and the recorded lines of the subscription."""
         ends_at = found.state.period_ends_at or found.state.occurred_at
         known = await self.ledger.read(
             SnapshotQuery(
@@ -150,7 +165,7 @@ class PlanChanger:
         if len(of_plans) != 1:
             raise SeveralItems
         (item,) = of_plans
-        return item, plans[item.id] or held.plan_id
+        return item, plans[item.id] or held.plan_id, lines
 
 
 def _plan_of(item: SubscribedItem, lines: list[Line], made: tuple[MadePrice, ...], catalogue: Catalogue) -> str | None:
@@ -165,6 +180,16 @@ def _plan_of(item: SubscribedItem, lines: list[Line], made: tuple[MadePrice, ...
         next((line.plan_id for line in lines if line.subscription_item == item.id), None),
     )
     return next((plan_id for plan_id in by_price if plan_id is not None), None)
+
+
+def _billed(item: SubscribedItem, lines: list[Line], found: ProviderSubscription) -> Fraction:
+    """Return the price at which the item's present period was billed last, as recorded; else the item's own price."""
+    of_period = [
+        line for line in lines if line.subscription_item == item.id and line.ends_at == found.state.period_ends_at
+    ]
+    newest = max((line.starts_at for line in of_period), default=None)
+    known = [Fraction(line.unit_amount) for line in of_period if line.starts_at == newest]
+    return min(known, default=item.price.unit_amount or Fraction(0))
 
 
 def _check_item(item: SubscribedItem, plan: Plan, *, at_once: bool) -> None:

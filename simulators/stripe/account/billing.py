@@ -216,11 +216,12 @@ class StripeBilling:
                 self._schedule(draft_pending(books, self._collecting, found, "subscription_cycle"))
             return events
         if found.get("_next_price") is not None:
-            found["_items"][0]["_price"], found["_next_price"] = found["_next_price"], None
+            found["_items"][0]["_price"] = found["_next_price"]
+            books.kept("subscription_schedule", found["schedule"])["status"] = "released"
+            found |= {"schedule": None, "_next_price": None}
         start = found["_period"][1]
         found["_period"] = [start, start + seconds_of(found["_items"][0]["_price"])]
-        if found["status"] == "trialing":
-            found["status"] = "active"
+        found["status"] = "active" if found["status"] == "trialing" else found["status"]
         events = [books.report("customer.subscription.updated", found)]
         self._schedule(draft_period(books, self._collecting, found, "subscription_cycle"))
         return events

@@ -9,6 +9,7 @@ from simulators.stripe.requests.parameters import boolean, mapping, refuse_unkno
 from simulators.stripe.requests.refusals import invalid
 from simulators.stripe.resources.subscriptions import named_prices, proration_behavior, proration_date, switch
 from simulators.stripe.selling.previews import preview
+from simulators.stripe.selling.schedules import release
 
 _PARAMETERS = ("customer", "subscription", "subscription_details")
 _DETAILS = ("cancel_at_period_end", "cancel_now", "items", "metadata", "proration_behavior", "proration_date")
@@ -39,6 +40,8 @@ def change(account: StripeAccount, method: str, path: list[str], parameters: Map
         elif boolean(details, "cancel_at_period_end"):
             drawn.billing.cancel(wanted, at_period_end=True)
         elif "items" in details:
+            if found["schedule"]:
+                release(drawn, found["schedule"])
             switch(drawn, wanted, details)
 
     return preview(account, wanted, named_prices(details), done, prorated_at=moment)

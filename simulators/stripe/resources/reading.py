@@ -27,6 +27,7 @@ _KINDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "prices": ("price", ("currency", "product", "type")),
     "products": ("product", ()),
     "refunds": ("refund", ("charge", "payment_intent")),
+    "subscription_schedules": ("subscription_schedule", ("customer",)),
     "subscriptions": ("subscription", ("customer", "status")),
 }
 _SESSION_FILTERS = ("customer", "payment_intent", "status", "subscription")

@@ -23,6 +23,7 @@ from simulators.stripe.resources.edits import report_change
 from simulators.stripe.resources.invoices import pay
 from simulators.stripe.resources.payment_methods import found_method
 from simulators.stripe.selling.previews import is_declined
+from simulators.stripe.selling.schedules import refuse_scheduled, release
 
 _PARAMETERS = (
     "billing_mode",
@@ -61,6 +62,9 @@ def change(account: StripeAccount, method: str, path: list[str], parameters: Map
             return _made(account, parameters)
         case "POST", ["subscriptions", wanted]:
             return _changed(account, wanted, parameters)
+        case "POST", ["subscription_schedules", wanted, "release"]:
+            refuse_unknown(parameters, ("preserve_cancel_date",))
+            return release(account, wanted)
         case "DELETE", ["subscriptions", wanted]:
             refuse_unknown(parameters, ("invoice_now", "prorate"))
             prorate, invoice_now = (boolean(parameters, name) or False for name in ("prorate", "invoice_now"))
@@ -107,6 +111,8 @@ def _charged(account: StripeAccount, made: Object, method_id: str) -> Object:
 def _changed(account: StripeAccount, wanted: str, parameters: Mapping[str, Any]) -> Object:
     refuse_unknown(parameters, _CHANGES)
     is_switched = "items" in parameters or "billing_cycle_anchor" in parameters
+    if is_switched or "cancel_at_period_end" in parameters:
+        refuse_scheduled(account.kept("subscription", wanted))
     if is_switched:
         _refuse_declined(account, wanted, parameters)
     if boolean(parameters, "cancel_at_period_end"):

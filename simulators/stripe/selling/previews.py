@@ -25,6 +25,10 @@ def sketch(account: StripeAccount, subscription_id: str, prices: Iterable[str]) 
     drawn.keep(copy.deepcopy(account.kept("customer", found["customer"])))
     for item in pending_items(account, found["customer"]):
         drawn.keep(copy.deepcopy(item))
+    if found["schedule"]:
+        drawn.keep(copy.deepcopy(account.kept("subscription_schedule", found["schedule"])))
+        drawn.keep(found["_next_price"])
+        drawn.keep(account.kept("product", found["_next_price"]["product"]))
     drawn.keep(copy.deepcopy(found))
     return drawn
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import stripe
 
+from simulators.stripe.selling.schedules import schedule
 from simulators.stripe.stand_in import StripeStandIn
 
 DAY = 86400
@@ -139,3 +140,26 @@ def test_the_metadata_of_a_change_is_on_its_invoice(v1: Any, subscription: Any) 
     made = v1.subscriptions.update(subscription.id, change)
     bill = v1.invoices.retrieve(made.latest_invoice)
     assert {"plan": "pro"} == made.metadata.to_dict() == bill.parent.subscription_details.metadata.to_dict()
+
+
+def test_a_schedule_hinders_other_changes_until_it_is_released(
+    stand_in: StripeStandIn, v1: Any, subscription: Any
+) -> None:
+    """A change in the portal may wait for the period's end; it is made then, unless it is released before."""
+    account, cheaper = stand_in.account, price(v1, 500)
+    for is_released in (True, False):
+        schedule(account, account.kept("subscription", subscription.id), account.kept("price", cheaper))
+        found = v1.subscriptions.retrieve(subscription.id)
+        with pytest.raises(stripe.InvalidRequestError, match="managed by the subscription schedule"):
+            v1.subscriptions.update(subscription.id, {"cancel_at_period_end": True})
+        assert [500] == amounts(previewed(v1, subscription))
+        if is_released:
+            assert "released" == v1.subscription_schedules.release(found.schedule).status
+            assert [1000] == amounts(previewed(v1, subscription))
+    account.billing.advance(16 * DAY)
+    found = v1.subscriptions.retrieve(subscription.id)
+    assert (None, [500]) == (found.schedule, lines_of(v1, found))
+
+
+def lines_of(v1: Any, subscription: Any) -> list[int]:
+    return amounts(v1.invoices.retrieve(subscription.latest_invoice))
