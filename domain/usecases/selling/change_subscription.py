@@ -16,7 +16,7 @@ from domain.payments.subscriptions import SubscriptionId, SubscriptionState
 from domain.ports.ledger import Ledger, LedgerUntouched, Wallets
 from domain.ports.subscription_changes import SubscriptionChanges
 from domain.usecases.selling.foresight import CreditsForeseer
-from domain.usecases.selling.plan_changes import ChangeWish, PlanChanger
+from domain.usecases.selling.plan_changes import AlreadyOnPlan, ChangeWish, PlanChanger
 from domain.values.accounts import UserId
 from domain.values.money import Money
 from domain.values.plans import PlanId, Terms
@@ -85,7 +85,7 @@ class SubscriptionChanger:
         :raises LedgerUnavailable: if the ledger could not be asked; nothing is changed. Further as `PlanChanger`.
         """
         content = _content_of(wish)
-        known = (await self.requests.holdings(HoldingsQuery(keys=frozenset({key})))).requests.get(key)
+        known = await self._known(key)
         record = known or await self._recorded(wish, key, content)
         if record.content != content:
             raise ChangeKeyReused(tuple(sorted(name for name in content if record.content.get(name) != content[name])))
@@ -96,9 +96,18 @@ class SubscriptionChanger:
                 return _as_changed(found, wanted)
         return await self.provider.change(wanted, idempotency_key=key)
 
+    async def _known(self, key: str) -> IdempotencyRecord | None:
+        return (await self.requests.holdings(HoldingsQuery(keys=frozenset({key})))).requests.get(key)
+
     async def _recorded(self, wish: ChangeWish, key: str, content: FlatJson) -> IdempotencyRecord:
         """Commit the change in all its parameters before it is made; return what the ledger has under the key."""
-        prepared = await self.plan_changer.prepare(wish)
+        try:
+            prepared = await self.plan_changer.prepare(wish)
+        except AlreadyOnPlan:
+            # Perhaps by this very request, if it was sent twice at once.
+            if (first := await self._known(key)) is None:
+                raise
+            return first
         record = IdempotencyRecord(
             key=key, user_id=wish.user_id, content=content, answer=_answer_of(prepared.change, prepared.found.state)
         )
