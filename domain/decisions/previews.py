@@ -13,7 +13,7 @@ from domain.values.accounts import UserId
 
 @attrs.frozen(kw_only=True)
 class GrantPreview:
-    """What would happen to one grant: `credits` is signed, 0 if only its expiry changes."""
+    """One grant that would change: `credits` is signed, 0 if only its expiry changes."""
 
     plan_id: str | None
     period_ends_at: datetime | None
@@ -24,7 +24,7 @@ class GrantPreview:
 
 @attrs.frozen(kw_only=True)
 class CreditsPreview:
-    """What would happen to an account's credits."""
+    """The change of an account's credits."""
 
     credits: int
     """The sum of the grants' changes, and of what other grants lose to pay for them."""

@@ -73,15 +73,15 @@ def has_paid_the_difference(story: Story, price: str) -> None:
 
 @then("Ada is told that the payment was declined")
 def is_told_of_the_decline(story: Story) -> None:
-    assert (402, "urn:credence:payment-declined") == told(story)
+    assert (402, "urn:credence:payment-declined") == refusal(story)
 
 
 @then("Ada is told to change her plan instead")
 def is_told_to_change(story: Story) -> None:
-    assert (409, "urn:credence:subscription-exists") == told(story)
+    assert (409, "urn:credence:subscription-exists") == refusal(story)
 
 
-def told(story: Story) -> tuple[int, Any]:
+def refusal(story: Story) -> tuple[int, Any]:
     answer = story.answers[-1]
     return answer.status_code, answer.json().get("type")
 

@@ -39,7 +39,7 @@ class ChangeKeyExpired(Exception):
 
 @attrs.frozen(kw_only=True)
 class SubscriptionPreview:
-    """What a change or a cancellation would bring: money, and credits once that money is paid."""
+    """The money of a change or a cancellation, and the credits once that money is paid."""
 
     subscription_id: SubscriptionId
     plan_id: str | None
