@@ -39,7 +39,7 @@ class ChangeRequest:
 
 @attrs.frozen(kw_only=True)
 class CancelRequest:
-    """A cancellation: now or with the period. Only a service may `give_back` unused time, to the customer's balance at Stripe."""
+    """A cancellation. Only a service may `give_back` unused time, to the customer's balance at Stripe."""
 
     when: When = When.PERIOD_END
     give_back: bool = False

@@ -2,25 +2,11 @@
 
 import asyncio
 
-from features.harness.deployment import PACK, Deployment, give, spend
+from features.harness.deployment import PACK, Deployment, give, set_read_only, spend
 from features.harness.service import eventually
-from features.real_parts import execute, sign_up
+from features.real_parts import sign_up
 
 GRANT = ("--kind", "goodwill", "--reason", "an outage", "--operator", "Grace")
-
-
-def set_read_only(url: str, is_so: bool) -> None:
-    """As a provider does where a disk is full: for every session from now on."""
-    name = url.partition("?")[0].rpartition("/")[2]
-    others = "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-    asyncio.run(
-        execute(
-            url,
-            "set default_transaction_read_only = off",
-            f"alter database {name} set default_transaction_read_only = {is_so}",
-            f"select pg_terminate_backend(pid) {others}",
-        )
-    )
 
 
 def test_a_read_only_database_is_said_and_nothing_is_unknown(deployment: Deployment, database_url: str) -> None:

@@ -1,5 +1,6 @@
 """A deployment over a database of one's own: `credence serve` and commands beside it, and whether all agrees after."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -16,6 +17,7 @@ import pytest
 
 from adapters.redis.embedded import EmbeddedRedis
 from features.harness.service import OPERATOR_KEY, SERVICE_KEY
+from features.real_parts import execute
 from simulators.stack.postgrest import free_port
 from simulators.stack.stack import serving, wait_until_ready
 from simulators.stripe.objects import Object
@@ -106,6 +108,20 @@ def spend(http: httpx.Client, user: str, credits_: int) -> httpx.Response:
     """Take credits as a service."""
     headers = {**bearer(SERVICE_KEY), "Idempotency-Key": uuid.uuid4().hex}
     return http.post("/usage", json={"user_id": user, "credits": credits_}, headers=headers)
+
+
+def set_read_only(url: str, is_so: bool) -> None:
+    """As a provider does where a disk is full: for every session from now on."""
+    name = url.partition("?")[0].rpartition("/")[2]
+    others = "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    asyncio.run(
+        execute(
+            url,
+            "set default_transaction_read_only = off",
+            f"alter database {name} set default_transaction_read_only = {is_so}",
+            f"select pg_terminate_backend(pid) {others}",
+        )
+    )
 
 
 @pytest.fixture

@@ -5,12 +5,11 @@ import json
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from features.harness.deployment import GATEWAY_SECRET, Deployment
+from features.harness.deployment import GATEWAY_SECRET, Deployment, set_read_only
 from features.harness.service import eventually
 from features.real_parts import execute, fetched, sign_up
 from simulators.stripe.objects import Object
@@ -90,18 +89,20 @@ def test_a_click_whose_customer_was_deleted_before_the_session_is_one_session(
 
 def test_a_ledger_that_takes_no_writes_lets_users_pay(deployment: Deployment, database_url: str) -> None:
     """One customer of Stripe's then, too, which the ledger knows once it takes writes again."""
-    user, name = asyncio.run(sign_up(database_url)), urlsplit(database_url).path[1:]
-    asyncio.run(execute(database_url, f'alter database "{name}" set default_transaction_read_only = on'))
+    user = asyncio.run(sign_up(database_url))
     with deployment.serve(SUPABASE_DB_URL=database_url) as http:
+        set_read_only(database_url, True)
+        assert 503 == eventually(lambda: http.get("/readyz").status_code, 503)
         opened = [session_of(deployment, buy(http, user, key=key)) for key in ("a", "a", "b")]
-    (customer,) = customers(deployment)
-    assert {customer["id"]} == {session["customer"] for session in opened}
-    assert linked(database_url, user) is None
-    writable = "set default_transaction_read_only = off"
-    asyncio.run(execute(database_url, writable, f'alter database "{name}" reset default_transaction_read_only'))
-    with deployment.serve(SUPABASE_DB_URL=database_url) as http:
-        assert customer["id"] == session_of(deployment, buy(http, user))["customer"]
+        (customer,) = customers(deployment)
+        assert {customer["id"]} == {session["customer"] for session in opened}
+        assert opened[0]["id"] == opened[1]["id"] != opened[2]["id"]
+        assert linked(database_url, user) is None
+        set_read_only(database_url, False)
+        assert 200 == eventually(lambda: http.get("/readyz").status_code, 200)
+        assert opened[0]["id"] == session_of(deployment, buy(http, user, key="a"))["id"]
     assert customer["id"] == linked(database_url, user)
+    assert 1 == len(customers(deployment))
 
 
 def test_a_key_that_may_not_make_customers_prevents_no_checkout(deployment: Deployment, database_url: str) -> None:
