@@ -136,6 +136,8 @@ class StripeSubscriptionChanges:
 
 
 def _of_change(wanted: PlanChange) -> dict[str, Any]:
+    if not wanted.is_switch:
+        return {"cancel_at_period_end": False}
     parameters: dict[str, Any] = {
         "items": [{"id": wanted.item_id, "price": wanted.price_id, "quantity": wanted.quantity}],
         "cancel_at_period_end": False,

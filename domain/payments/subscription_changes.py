@@ -47,6 +47,8 @@ class PlanChange:
     plan_id: PlanId
     terms: Terms
     at_once: bool
+    is_switch: bool = True
+    """Whether the price changes; else the subscription only no longer ends with its period."""
     prorated_at: datetime | None = None
     schedule_id: str | None = None
     """The schedule that is released first."""

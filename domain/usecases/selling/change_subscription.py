@@ -144,6 +144,7 @@ def _answer_of(wanted: PlanChange, state: SubscriptionState) -> FlatJson:
         "amount": wanted.terms.price.amount,
         "currency": wanted.terms.price.currency,
         "when": "now" if wanted.at_once else "period_end",
+        "switch": "yes" if wanted.is_switch else "no",
         "schedule": wanted.schedule_id,
         "prorated_at": wanted.prorated_at.isoformat() if wanted.prorated_at else None,
     }
@@ -163,6 +164,7 @@ def _change_from(user_id: UserId, answer: Mapping[str, str | int | None]) -> Pla
             price=Money(amount=int(answer["amount"] or 0), currency=str(answer["currency"])),
         ),
         at_once=answer["when"] == "now",
+        is_switch=answer["switch"] == "yes",
         prorated_at=_moment(prorated_at) if prorated_at is not None else None,
         schedule_id=str(schedule_id) if schedule_id is not None else None,
     )

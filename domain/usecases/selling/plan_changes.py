@@ -143,6 +143,7 @@ class PlanChanger:
             plan_id=plan.id,
             terms=plan.terms,
             at_once=wish.at_once,
+            is_switch=price is not None,
             prorated_at=wish.prorated_at,
         )
         return PreparedChange(change=change, price=price, held=held, found=found)

@@ -46,7 +46,7 @@ async def refuse_second_free_plan(ledger: Ledger, user_id: UserId, plan: Plan, *
     if plan.mode is not PlanMode.SUBSCRIPTION or plan.terms.price.amount > 0:
         return
     known = await ledger.read(SnapshotQuery(user_id=user_id, claims=True))
-    periods = [one for one in known.claimed if one.plan_id == plan.id and one.kind is LineKind.PERIOD]
+    periods = [one for one in known.claimed if one.plan_id == plan.id and one.kind is not LineKind.TRIAL]
     last = max((one for one in periods if one.subscription_id != beside), key=lambda one: one.ends_at, default=None)
     if last is None:
         return

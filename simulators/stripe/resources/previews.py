@@ -43,5 +43,7 @@ def change(account: StripeAccount, method: str, path: list[str], parameters: Map
             if found["schedule"]:
                 release(drawn, found["schedule"])
             switch(drawn, wanted, details)
+        elif boolean(details, "cancel_at_period_end") is False:
+            drawn.kept("subscription", wanted)["cancel_at_period_end"] = False
 
     return preview(account, wanted, named_prices(details), done, prorated_at=moment)
