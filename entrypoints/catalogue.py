@@ -16,6 +16,9 @@ from entrypoints.offer_tables import amounts_of, offer_problems, price_problems,
 
 PACKAGED = Path(__file__).parent / "plans.toml"
 
+_ONE = "one_subscription"
+"""The key of the whole catalogue that says whether an account has one live subscription at most."""
+
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _TYPES: Mapping[str, type] = {
     "name": str,
@@ -91,13 +94,14 @@ def load_catalogue(path: Path | None) -> Catalogue:
         raise InvalidCatalogue(str(source), (f"the file cannot be read: {error}",)) from error
     except tomllib.TOMLDecodeError as error:
         raise InvalidCatalogue(str(source), (f"the file is not valid TOML: {error}",)) from error
-    problems: list[str] = []
+    one = content.get(_ONE, True)
+    problems: list[str] = [] if isinstance(one, bool) else [f"{_ONE} must be true or false"]
     tables, defaults = content.get("plans"), content.get("checkout", {})
-    if not {"plans"} <= set(content) <= {"plans", "checkout"} or not isinstance(tables, dict) or not tables:
-        wanted = "one or more [plans.<id>] tables, at most a [checkout] table beside them, and nothing else"
-        raise InvalidCatalogue(str(source), (f"the file must contain {wanted}",))
-    problems += option_problems(defaults)
-    if problems:
+    if content.keys() - {"plans", "checkout", _ONE} or not isinstance(tables, dict) or not tables:
+        wanted = f"one or more [plans.<id>] tables, at most a [checkout] table beside them, and {_ONE} before them"
+        raise InvalidCatalogue(str(source), (f"the file must contain {wanted}; nothing else",))
+    if found := option_problems(defaults):
+        problems += found
         defaults = {}
     plans: dict[PlanId, Plan] = {}
     for plan_id, table in tables.items():
@@ -108,7 +112,7 @@ def load_catalogue(path: Path | None) -> Catalogue:
     problems += _shared_prices(tables)
     if problems:
         raise InvalidCatalogue(str(source), tuple(problems))
-    return Catalogue(plans)
+    return Catalogue(plans, one_subscription=one)
 
 
 def _problems(plan_id: str, table: object, defaults: Mapping[str, Any]) -> list[str]:

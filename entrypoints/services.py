@@ -21,9 +21,12 @@ from domain.usecases.refresh_cache import CacheRefresher
 from domain.usecases.retry_inbox import InboxRetrier
 from domain.usecases.retry_outbox import OutboxRetrier
 from domain.usecases.selling.adopt_customers import CustomerAdopter
+from domain.usecases.selling.cancel_subscription import SubscriptionCanceler
+from domain.usecases.selling.change_subscription import SubscriptionChanger
 from domain.usecases.selling.open_portal import PortalService
 from domain.usecases.selling.push_plans import PlanPusher
 from domain.usecases.selling.push_portal import PortalPusher
+from domain.usecases.selling.read_subscriptions import SubscriptionReader
 from domain.usecases.synthetic_users import SyntheticUserService
 from domain.usecases.thresholds import LowBalanceThresholds
 from domain.values.accounts import UserId
@@ -44,12 +47,22 @@ class Credits(Protocol):
 
 
 @attrs.frozen(kw_only=True)
+class SubscriptionServices:
+    """The use cases of what accounts subscribe to."""
+
+    reader: SubscriptionReader
+    changer: SubscriptionChanger
+    canceler: SubscriptionCanceler
+
+
+@attrs.frozen(kw_only=True)
 class Services:
     """The use cases of one running process."""
 
     authenticator: Authenticator
     webhooks: WebhookReceiver
     checkout: CheckoutService
+    subscriptions: SubscriptionServices
     reader: AccountReader
     credits: Credits
     holds: HoldReader

@@ -31,6 +31,7 @@ pytest_plugins = (
     "features.steps.stripe",
     "features.steps.reversals",
     "features.steps.subscriptions",
+    "features.steps.changing_plans",
     "features.steps.repairs",
     "features.steps.invoices",
     "features.steps.operators",

@@ -384,3 +384,27 @@ as $$
 $$;
 comment on function public.account_sums(uuid) is
     'Credence: what an account''s entries sum to, by those of purchases and others, and what remains in its grants.';
+
+create function public.account_subscriptions(account_id uuid)
+returns jsonb language sql stable set search_path = ''
+set enable_seqscan = off
+as $$
+    select coalesce(jsonb_agg(jsonb_build_object('id', s.id, 'facts', s.facts, 'plan_id', coalesce((
+        select p.plan_id from public.purchases p
+        where p.subscription_id = s.id and p.plan_id is not null and p.merged_into is null
+        order by p.ends_at desc, p.starts_at desc, p.id desc
+        limit 1
+    ), s.plan_id)) order by s.created_at desc, s.id desc), '[]')
+    from (
+        select own.id from public.subscriptions own where own.user_id = account_id
+        union
+        select newest.subscription_id from (
+            select p.subscription_id from public.purchases p where p.user_id = account_id order by p.created_at desc limit 200
+        ) newest
+    ) known
+    join public.subscriptions s on s.id = known.id
+    where s.user_id is null or s.user_id = account_id
+$$;
+comment on function public.account_subscriptions(uuid) is
+    'Credence: the subscriptions of an account, newest first, those that only the newest 200 purchases name among them: '
+    '{id, facts, plan_id: the plan of its newest paid invoice, or the one that it names}.';

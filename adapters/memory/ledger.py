@@ -16,7 +16,7 @@ from adapters.memory.inbox import MemoryInbox
 from adapters.memory.outbox import MemoryOutbox
 from adapters.memory.posted import with_posted
 from adapters.memory.price_book import MemoryPriceBook
-from adapters.memory.purchases import MemoryPurchases, earliest_time, subscription_of
+from adapters.memory.purchases import MemoryPurchases, earliest_time, held_subscriptions, subscription_of
 from adapters.memory.refusals import affected_users, is_outdated, is_uncovered
 from adapters.memory.walk import MemoryWalk
 from domain.changes.changes import (
@@ -38,7 +38,7 @@ from domain.changes.inbox import EventStatus
 from domain.credits.holds import Hold
 from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry, Posting
 from domain.decisions.low_balance import low_balance_due
-from domain.payments.subscriptions import SubscriptionId
+from domain.payments.subscriptions import HeldSubscription, SubscriptionId
 from domain.ports.coordination import Clock
 from domain.upkeep.consistency import Backlog
 from domain.values.accounts import Account, HistoricalBalance, UserId
@@ -134,6 +134,10 @@ class MemoryLedger:
     async def account(self, user_id: UserId) -> Account | None:
         """Return the account, or None when there is no such user."""
         return self.accounts.find(user_id)
+
+    async def subscriptions_of(self, user_id: UserId) -> tuple[HeldSubscription, ...]:
+        """Return the account's subscriptions, newest first."""
+        return held_subscriptions(user_id, self._subscriptions.values(), self.purchases)
 
     async def set_threshold(self, user_id: UserId, threshold: int | None) -> Account | None:
         """Set an account's own threshold of a low balance, or take it away."""
@@ -231,10 +235,8 @@ class MemoryLedger:
     def _post(self, posting: Posting) -> None:
         now = self._clock.now()
         entry = self.accounts.post(posting, now)
-        purchase_ids = self.purchases.one_payment(posting.purchase_id)
-        self.grants.post(
-            posting, balance=entry.balance_before, version=entry.version, now=now, purchase_ids=purchase_ids
-        )
+        own = self.purchases.one_payment(posting.purchase_id)
+        self.grants.post(posting, balance=entry.balance_before, version=entry.version, now=now, purchase_ids=own)
         self._keys[posting.idempotency_key] = posting
         self.walk.note(posting.user_id)
 

@@ -5,13 +5,13 @@ from datetime import datetime
 
 import attrs
 
-from domain.changes.changes import PurchaseRevision, RecordedPurchase
+from domain.changes.changes import PurchaseRevision, RecordedPurchase, RecordedSubscription
 from domain.credits.ledger import EntryKind, ExpiredCredits, LedgerEntry, Posted, period_of
 from domain.credits.records import PurchaseRecord
 from domain.payments.invoices import LineKind
 from domain.payments.line_terms import Claimed
 from domain.payments.purchases import Link, PurchaseId
-from domain.payments.subscriptions import SubscriptionId
+from domain.payments.subscriptions import HeldSubscription, SubscriptionId
 from domain.values.accounts import UserId
 
 
@@ -119,6 +119,23 @@ class MemoryPurchases:
             if line.credits > 0 and (line.kind is LineKind.TRIAL or line.is_free)
         )
 
+    def newest_plan(self, subscription_id: str) -> str | None:
+        """Return the plan of the subscription's newest paid invoice; None if there is none."""
+        orders = [
+            (row.purchase.bill.ends_at, row.purchase.bill.starts_at, id_, row.purchase.order.plan_id)
+            for id_, row in self._rows.items()
+            if id_ not in self._merged and row.purchase.order is not None
+            if row.purchase.bill is not None and row.purchase.bill.subscription_id == subscription_id
+        ]
+        return max(orders)[-1] if orders else None
+
+    def subscribed(self, user_id: UserId) -> frozenset[str]:
+        """Return the subscriptions of the invoices that the user owns."""
+        owned = (row.purchase for row in self._rows.values() if row.purchase.order)
+        return frozenset(
+            one.bill.subscription_id for one in owned if one.bill and one.order and one.order.user_id == user_id
+        )
+
     def posted(self, purchase_id: PurchaseId, entries: Iterable[LedgerEntry]) -> dict[datetime | None, Posted]:
         """Return what entries posted for each grant of the purchase, and of those merged into it, and what expired."""
         posted: dict[datetime | None, dict[UserId, int]] = {}
@@ -138,6 +155,19 @@ class MemoryPurchases:
 
     def _goes_on(self, purchase_id: PurchaseId) -> PurchaseId:
         return self._merged.get(purchase_id, purchase_id)
+
+
+def held_subscriptions(
+    user_id: UserId, known: Iterable[RecordedSubscription], purchases: MemoryPurchases
+) -> tuple[HeldSubscription, ...]:
+    """Return a user's subscriptions, newest first: those that name them, and those of their invoices without a name."""
+    own, found = purchases.subscribed(user_id), []
+    for row in known:
+        subscriber = row.subscription.subscriber
+        if (row.id in own) if subscriber is None else subscriber.user_id == user_id:
+            plan_id = purchases.newest_plan(row.id) or (subscriber.plan_id if subscriber else None)
+            found.append(HeldSubscription(id=row.id, plan_id=plan_id, state=row.subscription.state))
+    return tuple(reversed(found))
 
 
 def subscription_of(rows: Iterable[RecordedPurchase]) -> SubscriptionId | None:

@@ -46,6 +46,12 @@ class _Subscription(TypedDict):
     facts: dict[str, Any]
 
 
+class _Held(TypedDict):
+    id: str
+    facts: dict[str, Any]
+    plan_id: str | None
+
+
 class _Purchase(_Subscription):
     posted: _Objects
     absent_users: list[str]
@@ -168,6 +174,7 @@ SHAPES: Mapping[str, Any] = {
     "account_notify_below": _Account | None,
     "account_read": _Account | None,
     "account_record": _Record,
+    "account_subscriptions": list[_Held],
     "account_sums": AccountSums,
     "account_transactions": list[_Entry],
     "accounts_after": list[_Account],

@@ -9,6 +9,7 @@ from adapters.postgres.records import (
     account_from_json,
     entry_filter_to_json,
     entry_from_json,
+    held_from_json,
     holdings_from_json,
     holdings_query_to_json,
     result_from_json,
@@ -18,12 +19,13 @@ from adapters.postgres.records import (
 from adapters.postgres.rpc import Rpc
 from domain.changes.changes import Change, CommitResult, Holdings, HoldingsQuery, Snapshot, SnapshotQuery
 from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
+from domain.payments.subscriptions import HeldSubscription
 from domain.ports.ledger import LedgerUnavailable
 from domain.values.accounts import Account, HistoricalBalance, UserId
 
 
 class SqlLedger:
-    """Implements Ledger, Wallets, Accounts and Thresholds by SQL functions."""
+    """Implements Ledger, Wallets, Accounts, AccountSubscriptions and Thresholds by SQL functions."""
 
     def __init__(self, rpc: Rpc) -> None:
         self._rpc = rpc
@@ -57,6 +59,10 @@ class SqlLedger:
         """Return the account, or None if there is no such user."""
         found = await self._rpc.value("account_read", {"account_id": user_id})
         return account_from_json(found) if found else None
+
+    async def subscriptions_of(self, user_id: UserId) -> tuple[HeldSubscription, ...]:
+        """Return the account's subscriptions, newest first, by `account_subscriptions()`."""
+        return tuple(map(held_from_json, await self._rpc.value("account_subscriptions", {"account_id": user_id})))
 
     async def set_threshold(self, user_id: UserId, threshold: int | None) -> Account | None:
         """Set or remove an account's own low-balance threshold."""

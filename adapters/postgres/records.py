@@ -32,7 +32,7 @@ from domain.credits.records import AccountRecord, GrantRecord, PurchaseRecord, R
 from domain.credits.wallets import Wallet
 from domain.payments.line_terms import Claimed, MadePrice
 from domain.payments.purchases import Purchase
-from domain.payments.subscriptions import Subscription
+from domain.payments.subscriptions import HeldSubscription, Subscription
 from domain.upkeep.consistency import Backlog
 from domain.values.accounts import Account, UserId
 
@@ -85,6 +85,12 @@ def snapshot_from_json(snapshot: Json) -> Snapshot:
         account_is_deleted=snapshot["account_is_deleted"],
         now=datetime.fromisoformat(snapshot["now"]).astimezone(UTC),
     )
+
+
+def held_from_json(row: Json) -> HeldSubscription:
+    """Return a subscription of an account from the answer of `account_subscriptions`."""
+    known = msgspec.convert(row["facts"], Subscription)
+    return HeldSubscription(id=row["id"], plan_id=row["plan_id"], state=known.state)
 
 
 def account_from_json(row: Json) -> Account:

@@ -6,13 +6,16 @@ from typing import Any
 import attrs
 import stripe
 
+from adapters.stripe import open_checkouts
 from adapters.stripe.checkout_parameters import parameters_of
 from adapters.stripe.connection import StripeConnection, dated, is_missing, plain, translated
 from adapters.stripe.events import read_event
 from domain.payments.purchases import Link
 from domain.payments.reports import ProviderReport, SaleReport
+from domain.payments.subscriptions import SubscriptionId
 from domain.ports.customers import CustomerMissing
 from domain.ports.payment_provider import Checkout, CheckoutDiffers, CheckoutRequest, PaymentsUnavailable, PriceNotSold
+from domain.values.customers import CustomerId
 from domain.values.plans import PlanMode
 
 
@@ -55,6 +58,22 @@ class StripeCheckouts:
         found = await dated(self._client.v1.checkout.sessions.retrieve_async, session_id, shown)
         return _checkout(*found) if found else None
 
+    async def close_earlier(self, session_id: str, customer_id: CustomerId) -> tuple[SubscriptionId, ...]:
+        """Close the customer's open checkouts of subscriptions that began before this one.
+
+        Return the subscriptions of those that were completed within the last day.
+
+        :raises PaymentsUnavailable: if Stripe cannot be reached, or rejects a request.
+        """
+        return await open_checkouts.close_earlier(self._client.v1.checkout.sessions, session_id, customer_id)
+
+    async def close(self, session_id: str) -> None:
+        """Close the session, so that nobody can pay it any more; one that is no longer open stays as it is.
+
+        :raises PaymentsUnavailable: if Stripe cannot be reached, or rejects the request.
+        """
+        await open_checkouts.close(self._client.v1.checkout.sessions, session_id)
+
 
 def _is_about_price(error: stripe.InvalidRequestError) -> bool:
     return (error.param or "").startswith("line_items") or "price" in (error.user_message or "").lower()
@@ -67,6 +86,7 @@ def _checkout(session: dict[str, Any], moment: datetime | None = None) -> Checko
     if not isinstance(url, str | None) or not isinstance(secret, str | None):
         raise PaymentsUnavailable("the response is not a checkout session")
     report = read_event("checkout.session.completed", session, moment, retrieved=True)
+    customer = session.get("customer")
     return Checkout(
         session_id=session_id,
         url=url,
@@ -74,6 +94,7 @@ def _checkout(session: dict[str, Any], moment: datetime | None = None) -> Checko
         report=report,
         invoice_report=_invoice_report(session, session_id),
         client_secret=secret,
+        customer_id=CustomerId(customer) if isinstance(customer, str) else None,
     )
 
 

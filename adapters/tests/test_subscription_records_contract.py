@@ -11,9 +11,11 @@ from adapters.stripe.envelope import delivery_of
 from adapters.stripe.objects.prices import read_price
 from adapters.system.clock import SystemClock
 from domain.credits.explanation import explain
+from domain.payments.subscriptions import HeldSubscription, SubscriptionId, SubscriptionStatus
 from domain.usecases.record_payment import PaymentRecorder
+from domain.values.accounts import UserId
 from domain.values.plans import Catalogue
-from features.billing.payloads import MONTHLY, Payload, invoice, line
+from features.billing.payloads import MONTHLY, Payload, ended, invoice, line
 from features.billing.reversals import credit_note
 from features.billing.world import PLANS
 
@@ -71,3 +73,24 @@ async def test_an_invoice_that_only_gives_unused_time_back_is_reported_to_whom_i
         assert (f"in_{tag}a", (f"il_{tag}a",)) == (returned.invoice_id, returned.line_ids)
         assert timedelta(days=10) == returned.unused.ends_at - returned.unused.starts_at
         assert await world.audit.record_of(bob) is None or () == (await world.audit.record_of(bob)).purchases
+
+
+async def test_the_subscriptions_of_an_account_are_those_that_name_it_and_those_that_it_pays(open_world: Any) -> None:
+    """Newest first, each with the plan of its newest invoice and its last state; nobody else's is among them."""
+    async with open_world() as world:
+        ada, bob, tag = await world.sign_up(None), await world.sign_up(None), uuid.uuid4().hex[:12]
+        named, billed, of_bob = f"sub_{tag}a", f"sub_{tag}b", f"sub_{tag}c"
+        for subscription, user, plan in ((named, ada, "weekly"), (of_bob, bob, "monthly")):
+            about = ended(30, status="past_due", subscription=subscription)
+            metadata = {"userId": user, "plan": plan}
+            await deliver(world, "customer.subscription.updated", {**about, "metadata": metadata})
+        assert [(named, "weekly")] == [(one.id, one.plan_id) for one in await world.ledger.subscriptions_of(ada)]
+        for id_, subscription, price in ((f"{tag}d", named, MONTHLY), (f"{tag}e", billed, MONTHLY)):
+            bought = line(f"il_{id_}", 900, price, days=(0, 30), item=f"si_{id_}", subscription=subscription)
+            whose: Any = {"metadata": {"userId": ada}, "subscription": subscription}
+            await deliver(world, "invoice.paid", invoice(f"in_{id_}", bought, paid=0, **whose))
+        newest, oldest = await world.ledger.subscriptions_of(ada)
+        assert HeldSubscription(id=SubscriptionId(billed), plan_id="monthly", state=None) == newest
+        assert (named, "monthly", SubscriptionStatus.PAST_DUE) == (oldest.id, oldest.plan_id, oldest.state.status)
+        assert [of_bob] == [one.id for one in await world.ledger.subscriptions_of(bob)]
+        assert () == await world.ledger.subscriptions_of(UserId(str(uuid.uuid4())))

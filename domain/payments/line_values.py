@@ -117,7 +117,7 @@ def _was_claimed(
     if terms.unit_amount > 0:
         return False
     return any(
-        one.kind is LineKind.PERIOD
+        one.kind is not LineKind.TRIAL
         and one.subscription_id != subscription_id
         and one.starts_at < line.ends_at
         and line.starts_at < one.ends_at

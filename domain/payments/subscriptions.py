@@ -32,6 +32,8 @@ class SubscriptionStatus(enum.StrEnum):
 ENDED = frozenset({SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED})
 """The statuses of subscriptions that no longer charge."""
 
+NOT_LIVE = ENDED | {SubscriptionStatus.INCOMPLETE}
+"""The statuses of subscriptions that sell nothing: those that ended, and those that were never paid."""
 
 _RANK = {status: rank for rank, status in enumerate(SubscriptionStatus)}
 
@@ -73,6 +75,21 @@ class Subscription:
 
     subscriber: Subscriber | None = None
     state: SubscriptionState | None = None
+
+
+@attrs.frozen(kw_only=True)
+class HeldSubscription:
+    """A subscription of an account, as the ledger knows it."""
+
+    id: SubscriptionId
+    plan_id: str | None
+    """The plan of its newest paid invoice; before there is one, the plan that it named."""
+    state: SubscriptionState | None
+
+    @property
+    def may_be_live(self) -> bool:
+        """Return whether it may still charge, as far as is known; one whose first payment is open does not count."""
+        return self.state is None or self.state.status not in NOT_LIVE
 
 
 def merge_subscriptions(one: Subscription, other: Subscription) -> Subscription:

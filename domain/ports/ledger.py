@@ -12,6 +12,7 @@ from domain.changes.walks import ChangedAccounts
 from domain.credits.ledger import EVERY_ENTRY, EntryFilter, LedgerEntry
 from domain.credits.records import MAX_RECORDS, NEWEST, AccountRecord, AccountSums, RecordPlace
 from domain.payments.purchases import Link
+from domain.payments.subscriptions import HeldSubscription
 from domain.upkeep.consistency import Inconsistency
 from domain.values.accounts import Account, HistoricalBalance, UserId
 
@@ -121,6 +122,17 @@ class Accounts(Protocol):
 
     async def balance_at(self, user_id: UserId, moment: datetime) -> HistoricalBalance | None:
         """Return the account's credits at a past time, zero if it had no entry by then; None of a time to come."""
+        ...
+
+
+class AccountSubscriptions(Protocol):
+    """The subscriptions of accounts, to read. Raises :class:`LedgerUnavailable`."""
+
+    async def subscriptions_of(self, user_id: UserId) -> tuple[HeldSubscription, ...]:
+        """Return the account's subscriptions, newest first: those that name it, and those whose invoices are its own.
+
+        The invoices of the newest 200 purchases count. A subscription that names another account is not its own.
+        """
         ...
 
 

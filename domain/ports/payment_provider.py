@@ -90,6 +90,8 @@ class Checkout:
     """The report of the subscription's first invoice, once there is one."""
     client_secret: str | None = attrs.field(default=None, repr=False)
     """The secret with which one's own page shows the checkout; None if it is on the provider's page."""
+    customer_id: CustomerId | None = None
+    """The provider's customer for whom it was opened, if it was opened for one."""
 
 
 class Checkouts(Protocol):
@@ -106,6 +108,17 @@ class Checkouts(Protocol):
 
     async def retrieve(self, session_id: str) -> Checkout | None:
         """Return the session, or None if there is none with that id."""
+        ...
+
+    async def close_earlier(self, session_id: str, customer_id: CustomerId) -> tuple[SubscriptionId, ...]:
+        """Close the customer's open checkouts of subscriptions that began before this one.
+
+        Return the subscriptions of those that were completed within the last day.
+        """
+        ...
+
+    async def close(self, session_id: str) -> None:
+        """Close the session, so that nobody can pay it any more; one that is no longer open stays as it is."""
         ...
 
 

@@ -14,7 +14,6 @@ from domain.payments.admission import ParkReason
 from domain.payments.invoices import LineKind
 from domain.payments.purchases import Link, PaymentStatus
 from domain.payments.reports import ProviderReport, SaleReport, SubscriptionReport
-from domain.payments.subscriptions import ENDED, SubscriptionId
 from domain.ports.cache import CacheUnavailable, CheckoutNote, SessionMarkers
 from domain.ports.ledger import Accounts, Ledger, LedgerUnavailable, after_a_commit
 from domain.ports.payment_provider import Checkout, CheckoutRequest, Checkouts
@@ -24,6 +23,8 @@ from domain.usecases.record_payment import CommitRejected, PaymentRecorder
 from domain.usecases.recorded import Recorded
 from domain.usecases.selling.customers import CustomerService
 from domain.usecases.selling.open_checkouts import CheckoutOpener
+from domain.usecases.selling.read_subscriptions import SubscriptionReader
+from domain.usecases.selling.sellable_plans import HasSubscription, refuse_second_free_plan, sellable
 from domain.values.accounts import UserId
 from domain.values.plans import Catalogue, Plan, PlanMode
 from domain.values.prices import price_selling
@@ -31,24 +32,10 @@ from domain.values.return_pages import ReturnPages
 
 
 @attrs.frozen
-class UnknownPlan(Exception):
-    """There is no such plan on sale."""
-
-    plan_id: str
-
-
-@attrs.frozen
 class UnknownSession(Exception):
     """There is no such checkout session, or it belongs to another user."""
 
     session_id: str
-
-
-@attrs.frozen
-class AlreadySubscribed(Exception):
-    """The account already has this free plan; each account can have it once at a time."""
-
-    plan_id: str
 
 
 @attrs.frozen(kw_only=True)
@@ -65,6 +52,7 @@ class CheckoutService:
     prices: PriceBook
     recorder: PaymentRecorder
     reader: AccountReader
+    subscriptions: SubscriptionReader
     customers: CustomerService
 
     async def start(
@@ -83,19 +71,20 @@ class CheckoutService:
         :raises Unsellable: if the plan is not sold in that quantity, for that amount, or in that currency.
         :raises UnknownUser: if the ledger knows no such user: nobody may pay for credits without an owner.
         :raises AlreadySubscribed: if the plan is free and the user is subscribed to it already.
+        :raises HasSubscription: if the catalogue sells one subscription at a time, and the user has one.
         :raises PaymentsUnavailable: if no session could be opened.
         :raises CheckoutDiffers: if the key was used with different parameters, such as another email.
         :raises LedgerUnavailable: if the user could not be looked up.
         """
-        plan = self.catalogue.find(plan_id)
-        if plan is None or plan.retired:
-            raise UnknownPlan(plan_id)
+        plan = sellable(self.catalogue, plan_id)
         sold = quote(plan, wish)
         account = await self.accounts.account(user_id)
         if account is None:
             raise UnknownUser(user_id)
-        if plan.mode is PlanMode.SUBSCRIPTION and plan.terms.price.amount == 0 and await self._has(user_id, plan):
-            raise AlreadySubscribed(plan_id)
+        await refuse_second_free_plan(self.ledger, user_id, plan)
+        is_only = plan.mode is PlanMode.SUBSCRIPTION and self.catalogue.one_subscription
+        if is_only and (other := await self.subscriptions.another(user_id)) is not None:
+            raise HasSubscription(other.id)
         price = price_selling(plan, sold.terms, await self.prices.for_sale(plan.id))
         request = CheckoutRequest(
             user_id=user_id,
@@ -109,8 +98,12 @@ class CheckoutService:
             customer_id=await self.customers.for_checkout(user_id, account.email or email),
             price_id=price.id if price is not None else None,
         )
-        opener = CheckoutOpener(checkouts=self.checkouts, ledger=self.ledger, customers=self.customers)
+        opener = CheckoutOpener(
+            checkouts=self.checkouts, ledger=self.ledger, customers=self.customers, subscriptions=self.subscriptions
+        )
         checkout = await opener.open(request, is_repeatable=is_repeatable)
+        if is_only:
+            await opener.close_others(checkout)
         with contextlib.suppress(CacheUnavailable):
             await self.markers.remember_checkout(checkout.session_id, CheckoutNote(user_id=user_id, plan_id=plan.id))
         return checkout
@@ -142,18 +135,6 @@ class CheckoutService:
         if checkout.status != "complete":
             return await self._with_balance(user_id, waiting)
         return await self._learn(user_id, checkout, waiting)
-
-    async def _has(self, user_id: UserId, plan: Plan) -> bool:
-        """Return whether a period of the free plan is running, or the subscription of the last one goes on."""
-        known = await self.ledger.read(SnapshotQuery(user_id=user_id, claims=True))
-        periods = [one for one in known.claimed if one.plan_id == plan.id and one.kind is LineKind.PERIOD]
-        last = max(periods, key=lambda one: one.ends_at, default=None)
-        if last is None or last.ends_at > known.now:
-            return last is not None
-        subscription_id = SubscriptionId(last.subscription_id)
-        of_last = await self.ledger.read(SnapshotQuery(subscription_id=subscription_id))
-        state = of_last.subscription.subscription.state if of_last.subscription else None
-        return state is not None and state.status not in ENDED
 
     async def _has_tried(self, user_id: UserId, plan: Plan) -> bool:
         """Return whether the account has had the plan's trial."""

@@ -136,9 +136,7 @@ class PaymentRecorder:
 
     async def _record(self, kept: EventDecision | None, report: ProviderReport) -> _Outcome:
         for _ in range(MAX_ATTEMPTS):
-            query = query_for(kept, report)
-            snapshot = await self.ledger.read(query)
-            case = await self._complete(kept, report, snapshot)
+            case = await self._read(kept, report)
             decision = await self._decide(case)
             outcome = await self._commit(case, decision)
             if outcome is not None:
@@ -151,9 +149,16 @@ class PaymentRecorder:
 
         :raises LedgerUnavailable: if the ledger could not be read.
         """
-        kept = _received(event)
-        case = await self._complete(kept, report, await self.ledger.read(query_for(kept, report)))
+        case = await self._read(_received(event), report)
         return recorded_of(case.report, await self._decide(case), case.snapshot)
+
+    async def foresee(self, report: ProviderReport) -> tuple[Decision, Snapshot]:
+        """Return what would be decided about the report now, and on what; raises as `assess`."""
+        case = await self._read(None, report)
+        return await self._decide(case), case.snapshot
+
+    async def _read(self, kept: EventDecision | None, report: ProviderReport) -> _Case:
+        return await self._complete(kept, report, await self.ledger.read(query_for(kept, report)))
 
     async def _complete(self, kept: EventDecision | None, report: ProviderReport, snapshot: Snapshot) -> _Case:
         """Ask the provider for what is missing, unless the event is final, and read again if that names more."""

@@ -114,6 +114,8 @@ class Catalogue:
     """All plans, in the order in which they are shown."""
 
     plans: Mapping[PlanId, Plan]
+    one_subscription: bool = True
+    """Whether an account has one live subscription at most; a change of plan replaces a second one."""
 
     @property
     def on_sale(self) -> tuple[Plan, ...]:

@@ -20,6 +20,8 @@ ANYONE: Access = frozenset()
 """Open to everyone. Each such route has its reason beside it."""
 USERS: Access = frozenset({Role.USER})
 SERVICES: Access = frozenset({Role.SERVICE})
+BUYERS: Access = USERS | SERVICES
+"""Users buy for themselves; services name a user."""
 OPERATORS: Access = frozenset({Role.OPERATOR})
 EVERY_CALLER: Access = USERS | SERVICES | OPERATORS
 """Users see only their own account; services and operators name one."""
@@ -27,6 +29,11 @@ EVERY_CALLER: Access = USERS | SERVICES | OPERATORS
 ROUTES: Mapping[str, Access] = {
     "POST /checkout/sessions": USERS,
     "GET /checkout/sessions/{session_id}": USERS,
+    "GET /subscription": BUYERS,
+    "POST /subscription/change": BUYERS,
+    "POST /subscription/change/preview": BUYERS,
+    "POST /subscription/cancel": BUYERS,
+    "POST /subscription/cancel/preview": BUYERS,
     "POST /portal": USERS,
     "GET /quota": EVERY_CALLER,
     "GET /transactions": EVERY_CALLER,
@@ -85,6 +92,7 @@ _REFUSALS: Mapping[Access, str] = {
     USERS: "Only a signed-in user can do this.",
     SERVICES: "Only a service can do this: send CREDENCE_SERVICE_KEY as a Bearer token.",
     OPERATORS: "Only an operator can do this: send CREDENCE_OPERATOR_KEY as a Bearer token.",
+    BUYERS: "Only a signed-in user or a service can do this.",
     SERVICES | OPERATORS: "Only a service or an operator can do this.",
 }
 

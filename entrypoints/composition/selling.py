@@ -1,17 +1,25 @@
-"""Builds the use cases of selling: the catalogue at Stripe, customers and the portal."""
+"""Builds the use cases of selling: the catalogue at Stripe, customers, the portal and subscriptions."""
 
 from adapters.postgres.price_book import SqlPriceBook
 from adapters.stripe.customers import StripeCustomers
 from adapters.stripe.lookup import StripeLookup
 from adapters.stripe.portal import StripePortal
 from adapters.stripe.products import StripeProducts
+from adapters.stripe.subscription_changes import StripeSubscriptionChanges
+from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.selling.adopt_customers import CustomerAdopter
+from domain.usecases.selling.cancel_subscription import SubscriptionCanceler
+from domain.usecases.selling.change_subscription import SubscriptionChanger
 from domain.usecases.selling.customers import CustomerService
 from domain.usecases.selling.examine_portal import PortalExaminer
+from domain.usecases.selling.foresight import CreditsForeseer
 from domain.usecases.selling.open_portal import PortalService
+from domain.usecases.selling.plan_changes import PlanChanger
 from domain.usecases.selling.push_plans import PlanPusher
 from domain.usecases.selling.push_portal import PortalPusher
+from domain.usecases.selling.read_subscriptions import SubscriptionReader
 from entrypoints.composition.parts import Parts
+from entrypoints.services import SubscriptionServices
 from entrypoints.telemetry.customers import CustomerLog
 
 
@@ -24,6 +32,29 @@ def pusher(parts: Parts) -> PlanPusher:
     """Return what pushes the catalogue."""
     products = StripeProducts(parts.stripe.patient)
     return PlanPusher(catalogue=parts.catalogue, provider=products, prices=price_book(parts))
+
+
+def subscription_reader(parts: Parts) -> SubscriptionReader:
+    """Return what reads the subscriptions of accounts."""
+    provider = StripeSubscriptionChanges(parts.stripe.patient)
+    return SubscriptionReader(accounts=parts.ledger.sql, subscriptions=parts.ledger.sql, provider=provider)
+
+
+def subscriptions(parts: Parts, recorder: PaymentRecorder) -> SubscriptionServices:
+    """Return the use cases of what accounts subscribe to."""
+    reader, ledger = subscription_reader(parts), parts.ledger.commits
+    provider, foreseer = reader.provider, CreditsForeseer(accounts=parts.ledger.sql, recorder=recorder)
+    return SubscriptionServices(
+        reader=reader,
+        changer=SubscriptionChanger(
+            plan_changer=PlanChanger(reader=reader, provider=provider, ledger=ledger, catalogue=parts.catalogue),
+            provider=provider,
+            ledger=ledger,
+            requests=parts.ledger.sql,
+            foreseer=foreseer,
+        ),
+        canceler=SubscriptionCanceler(reader=reader, provider=provider, foreseer=foreseer),
+    )
 
 
 def customers(parts: Parts) -> CustomerService:

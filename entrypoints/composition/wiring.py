@@ -47,6 +47,8 @@ from entrypoints.composition.selling import (
     portal_pusher,
     price_book,
     pusher,
+    subscription_reader,
+    subscriptions,
 )
 from entrypoints.composition.stores import Storage
 from entrypoints.doctor import Doctor
@@ -100,6 +102,7 @@ def _checkouts(parts: Parts, recorder: PaymentRecorder) -> CheckoutService:
         prices=price_book(parts),
         recorder=recorder,
         reader=_reader(parts),
+        subscriptions=subscription_reader(parts),
         customers=customers(parts),
     )
 
@@ -193,6 +196,7 @@ def _services(
         authenticator=authenticator,
         webhooks=WebhookReceiver(deliveries=_deliveries(parts), recorder=recorder),
         checkout=_checkouts(parts, recorder),
+        subscriptions=subscriptions(parts, recorder),
         reader=_reader(parts),
         credits=credits_,
         holds=HoldReader(wallets=parts.ledger.sql),

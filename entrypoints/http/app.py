@@ -30,6 +30,7 @@ from entrypoints.http.routes.ops_synthetic_users import synthetic_user_handlers
 from entrypoints.http.routes.plans import list_plans
 from entrypoints.http.routes.portal import open_portal
 from entrypoints.http.routes.quota import read_quota
+from entrypoints.http.routes.subscriptions import subscription_handlers
 from entrypoints.http.routes.transactions import list_transactions
 from entrypoints.http.routes.usage import spend_credits
 from entrypoints.http.routes.webhooks import receive_webhook
@@ -82,6 +83,7 @@ def create_app(open_services: AbstractAsyncContextManager[Services], settings: S
             receive_webhook,
             start_checkout,
             follow_checkout,
+            *subscription_handlers,
             open_portal,
             read_quota,
             list_transactions,

@@ -22,12 +22,13 @@ from domain.ports.payment_provider import (
 )
 from domain.ports.portal import PortalNotSetUp
 from domain.upkeep.synthetic_users import MAX_USERS, InvalidTag, WrongNumberOfUsers
-from domain.usecases.check_out import AlreadySubscribed, UnknownPlan, UnknownSession
+from domain.usecases.check_out import UnknownSession
 from domain.usecases.limit_rates import RateExceeded
 from domain.usecases.read_account import UnknownUser
 from domain.usecases.read_hold import UnknownHold
 from domain.usecases.record_payment import CommitRejected
 from domain.usecases.retry_inbox import NoSale, NotClaimable, UnknownEvent
+from domain.usecases.selling.sellable_plans import AlreadySubscribed, UnknownPlan
 from domain.usecases.synthetic_users import LiveDeployment
 from domain.values.accounts import InvalidUserId
 from entrypoints.auth.authenticator import Forbidden, MalformedHeader, Unauthenticated
@@ -35,6 +36,7 @@ from entrypoints.auth.jwks import AuthUnavailable
 from entrypoints.hints import unclaimable
 from entrypoints.http.openapi import PROBLEM
 from entrypoints.http.refused_wishes import REFUSED_WISHES
+from entrypoints.http.selling_problems import SELLING_REFUSALS
 from entrypoints.http.validation_messages import humanize
 from entrypoints.telemetry.requests import current_request
 
@@ -78,6 +80,7 @@ def raw_problem(status: HTTPStatus, kind: str, detail: str, request_id: str) -> 
 
 _REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
     **REFUSED_WISHES,
+    **SELLING_REFUSALS,
     InvalidBody: (HTTPStatus.BAD_REQUEST, "invalid-body", "Invalid body: {0.reason}."),
     InvalidUserId: (HTTPStatus.BAD_REQUEST, "invalid-user-id", "user_id must be a UUID."),
     MalformedHeader: (HTTPStatus.BAD_REQUEST, "malformed-header", "{0.name} must be {0.wanted}."),

@@ -39,6 +39,12 @@ def test_plans_keep_their_order(tmp_path: Path) -> None:
     assert catalogue.find("one") is None
 
 
+def test_one_subscription_at_a_time_is_the_default(tmp_path: Path) -> None:
+    """A catalogue may allow several, before its plans."""
+    assert load_catalogue(write(tmp_path, GOOD)).one_subscription
+    assert not load_catalogue(write(tmp_path, "one_subscription = false\n" + GOOD)).one_subscription
+
+
 def test_a_retired_plan_can_not_be_bought(tmp_path: Path, database_url: str, redis_url: str) -> None:
     """It is found by what was sold of it, and neither shown nor sold any more."""
     path = write(tmp_path, GOOD + GOOD.replace("one", "old") + "retired = true\n")
@@ -57,6 +63,7 @@ def test_a_retired_plan_can_not_be_bought(tmp_path: Path, database_url: str, red
 BAD = {
     "no file": None,
     "no TOML": "plans = [",
+    "no such switch": 'one_subscription = "no"\n' + GOOD,
     "empty": "",
     "no plans": "[plans]\n",
     "another table": GOOD + "[other]\na = 1\n",

@@ -1,6 +1,7 @@
 """What the return page is told of a checkout, and which checkouts are not begun at all."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import attrs
 import pytest
@@ -10,9 +11,11 @@ from adapters.stripe.events import read_event
 from domain.decisions.checkout_progress import CheckoutProgress, CheckoutStage
 from domain.payments.purchases import Link
 from domain.payments.reports import SaleReport
-from domain.ports.payment_provider import Checkout, CheckoutRequest, PriceNotSold
-from domain.usecases.check_out import AlreadySubscribed, CheckoutService
+from domain.ports.payment_provider import Checkout, CheckoutRequest, PaymentsUnavailable, PriceNotSold
+from domain.usecases.check_out import CheckoutService
 from domain.usecases.read_account import AccountReader
+from domain.usecases.selling.read_subscriptions import SubscriptionReader
+from domain.usecases.selling.sellable_plans import AlreadySubscribed, HasSubscription
 from domain.usecases.tests.memory_customers import customers_of
 from domain.values.money import Money
 from domain.values.plans import PlanId
@@ -57,11 +60,19 @@ class Sessions:
         return self.found
 
 
-class Shop(World):
-    """A world with a return page."""
+class Away:
+    """Stripe's subscriptions while Stripe is away, so that the ledger decides."""
 
-    def __init__(self) -> None:
+    async def find(self, subscription_id: str) -> None:
+        raise PaymentsUnavailable("away")
+
+
+class Shop(World):
+    """A world with a return page, where an account may have several subscriptions unless it is said otherwise."""
+
+    def __init__(self, *, one_subscription: bool = False) -> None:
         super().__init__(ON_SALE, PRICES)
+        away: Any = Away()
         self.sessions = Sessions()
         self.checkouts = CheckoutService(
             checkouts=self.sessions,
@@ -69,10 +80,11 @@ class Shop(World):
             accounts=self.ledger,
             ledger=self.ledger,
             markers=MemorySessionMarkers(self.clock, MemoryQuotaCache()),
-            catalogue=self.recorder.catalogue,
+            catalogue=attrs.evolve(self.recorder.catalogue, one_subscription=one_subscription),
             prices=self.ledger.prices,
             recorder=self.recorder,
             reader=AccountReader(accounts=self.ledger, audit=self.ledger.audit, cache=MemoryQuotaCache()),
+            subscriptions=SubscriptionReader(accounts=self.ledger, subscriptions=self.ledger, provider=away),
             customers=customers_of(self.ledger),
         )
 
@@ -262,3 +274,16 @@ async def test_a_click_that_is_repeated_after_a_push_asks_for_the_same() -> None
     await shop.push("price_1", "monthly", is_for_sale=False)
     assert "price_1" == (await shop.start("monthly", "after")).price_id
     assert (await shop.start("monthly", "later")).price_id is None
+
+
+async def test_one_subscription_is_begun_at_a_time() -> None:
+    """Where the catalogue says so: until the first one has ended. Packs are sold beside it."""
+    shop = Shop(one_subscription=True)
+    await shop.pay(first(900, MONTHLY, "monthly"))
+    with pytest.raises(HasSubscription) as refused:
+        await shop.start("pro")
+    assert SUBSCRIPTION == refused.value.subscription_id
+    await shop.start("pack")
+    await shop.deliver(StripeEvent(type="customer.subscription.deleted", about=ended(31), days=10))
+    await shop.start("pro")
+    assert 2 == shop.sessions.opened

@@ -1,5 +1,6 @@
 """The real stack that the features run on: the service in a process of its own, over Supabase, Redis and Stripe."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -25,6 +26,63 @@ WEBHOOK_SECRET = "whsec_of_the_features"
 SERVICE_KEY = "service-key-of-the-features"
 OPERATOR_KEY = "operator-key-of-the-features"
 PLANS = (PACKAGED, Path(__file__).parent / "plans_to_choose_from.toml")
+
+SEVERAL_PLANS = """
+[plans.starter]
+name = "50 credits"
+credits = 50
+price = 500
+currency = "usd"
+
+[plans.monthly]
+name = "100 credits a month"
+credits = 100
+price = 900
+currency = "usd"
+mode = "subscription"
+interval = "month"
+
+[plans.team]
+name = "300 credits a month"
+credits = 300
+price = 2000
+currency = "usd"
+mode = "subscription"
+interval = "month"
+
+[plans.light]
+name = "40 credits a month"
+credits = 40
+price = 400
+currency = "usd"
+mode = "subscription"
+interval = "month"
+
+[plans.annual]
+name = "1,200 credits a year"
+credits = 1200
+price = 9000
+currency = "usd"
+mode = "subscription"
+interval = "year"
+
+[plans.free]
+name = "20 credits a month"
+credits = 20
+price = 0
+currency = "usd"
+mode = "subscription"
+interval = "month"
+
+[plans.euro]
+name = "100 credits a month"
+credits = 100
+price = 900
+currency = "eur"
+mode = "subscription"
+interval = "month"
+"""
+"""The catalogue of a service that sells several subscriptions."""
 
 
 @attrs.frozen(kw_only=True)
@@ -69,14 +127,30 @@ class Service:
 @pytest.fixture(scope="session")
 def service(new_database: Callable[[], str], new_server_folder: Callable[[], Path]) -> Iterator[Service]:
     """One service for all features: every scenario has customers of its own."""
+    with running_service(new_database(), new_server_folder()) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def selling_service(new_database: Callable[[], str], new_server_folder: Callable[[], Path]) -> Iterator[Service]:
+    """Another one, whose catalogue sells several subscriptions, one at a time."""
     folder = new_server_folder()
+    plans = folder / "plans.toml"
+    plans.write_text(SEVERAL_PLANS, encoding="utf-8")
+    with running_service(new_database(), folder, CREDENCE_PLANS=str(plans)) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def running_service(database_url: str, folder: Path, **settings: str) -> Iterator[Service]:
+    """Run a service over a database, with files in the folder, until the end of the block."""
     embedded = EmbeddedRedis(folder / "redis")
     redis_url = embedded.start()
     port = free_port()
     url, log, plans = f"http://127.0.0.1:{port}", folder / "service.log", folder / "plans.toml"
     plans.write_text("\n".join(path.read_text() for path in PLANS))
     with (
-        running_supabase(new_database()) as supabase,
+        running_supabase(database_url) as supabase,
         Product() as product,
         StripeStandIn(webhook_url=f"{url}/webhooks/stripe", webhook_secret=WEBHOOK_SECRET) as stripe,
     ):
@@ -97,6 +171,7 @@ def service(new_database: Callable[[], str], new_server_folder: Callable[[], Pat
             "CREDENCE_LOW_BALANCE": "20",
             "CREDENCE_NOTIFY_URL": product.url,
             "CREDENCE_NOTIFY_SECRET": NOTIFY_SECRET,
+            **settings,
         }
         with serving(environment, log), httpx.Client(base_url=url, timeout=60) as http:
             wait_until_ready(url, log)

@@ -10,6 +10,7 @@ from simulators.stripe.objects import Object
 from simulators.stripe.pages import framed, html_answer, money
 from simulators.stripe.requests.refusals import Refusal, invalid
 from simulators.stripe.selling.portal import CONFIGURATION, SESSION
+from simulators.stripe.selling.schedules import schedule
 
 _TAG = '<span class="tag">SIMULATED STRIPE PORTAL</span>'
 _LIVE = ("active", "trialing", "past_due")
@@ -63,8 +64,7 @@ class PortalPages:
         now, then = found["_items"][0]["_price"], self._account.kept("price", price_id)
         waits = {one["type"] for one in switching["schedule_at_period_end"]["conditions"]}
         if then["unit_amount"] < now["unit_amount"] and "decreasing_item_amount" in waits:
-            found["_next_price"] = then
-            self._account.report("customer.subscription.updated", found)
+            schedule(self._account, found, then)
             return
         prorates = switching["proration_behavior"] != "none"
         at_once = switching["proration_behavior"] == "always_invoice"

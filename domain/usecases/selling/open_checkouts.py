@@ -9,6 +9,8 @@ from domain.ports.customers import CustomerMissing
 from domain.ports.ledger import Ledger, LedgerUnavailable
 from domain.ports.payment_provider import Checkout, CheckoutRequest, Checkouts, PriceNotSold
 from domain.usecases.selling.customers import CustomerService
+from domain.usecases.selling.read_subscriptions import SubscriptionReader
+from domain.usecases.selling.sellable_plans import HasSubscription
 from domain.values.customers import CustomerId
 from domain.values.return_pages import ReturnPages
 
@@ -23,6 +25,7 @@ class CheckoutOpener:
     checkouts: Checkouts
     ledger: Ledger
     customers: CustomerService
+    subscriptions: SubscriptionReader
 
     async def open(self, request: CheckoutRequest, *, is_repeatable: bool) -> Checkout:
         """Open the session; `is_repeatable` says that the caller knows the key.
@@ -82,6 +85,21 @@ class CheckoutOpener:
                 key = f"{request.idempotency_key}-{made or 'alone'}"
                 request = attrs.evolve(request, customer_id=made, idempotency_key=key)
         return await self.checkouts.create(request)
+
+    async def close_others(self, checkout: Checkout) -> None:
+        """Close the customer's earlier checkouts of subscriptions; if one of them was just paid, close this one.
+
+        What remains: two that begin within the same second, and checkouts without a customer at the provider.
+
+        :raises HasSubscription: if one of them was paid.
+        :raises PaymentsUnavailable: if they could not be closed.
+        """
+        if checkout.customer_id is None:
+            return
+        for subscription_id in await self.checkouts.close_earlier(checkout.session_id, checkout.customer_id):
+            if await self.subscriptions.is_live(subscription_id):
+                await self.checkouts.close(checkout.session_id)
+                raise HasSubscription(subscription_id)
 
 
 def _sold(request: CheckoutRequest) -> str:

@@ -109,7 +109,7 @@ class StripeBilling:
                 found["cancel_at_period_end"], found["cancel_at"] = True, found["_period"][1]
                 return [books.report("customer.subscription.updated", found)]
             if prorate:
-                found["_pending"] += unused_time(books, found, found["_items"])
+                found["_pending"] += unused_time(books, found, found["_items"], at=books.now())
             elif not invoice_now:
                 found["_pending"] = []
             given = self._end(found)
@@ -130,6 +130,8 @@ class StripeBilling:
         prorate: bool = True,
         invoice_now: bool = False,
         new_period: bool = False,
+        prorated_at: int | None = None,
+        renews: bool = False,
     ) -> list[Object]:
         """Change an item of a subscription, the first if none is named, or remove it, and add others.
 
@@ -152,6 +154,8 @@ class StripeBilling:
                 prorate=prorate,
                 invoice_now=invoice_now,
                 new_period=new_period,
+                prorated_at=prorated_at,
+                renews=renews,
             )
 
     def change_plan(
@@ -214,11 +218,12 @@ class StripeBilling:
                 self._schedule(draft_pending(books, self._collecting, found, "subscription_cycle"))
             return events
         if found.get("_next_price") is not None:
-            found["_items"][0]["_price"], found["_next_price"] = found["_next_price"], None
+            found["_items"][0]["_price"] = found["_next_price"]
+            books.kept("subscription_schedule", found["schedule"])["status"] = "released"
+            found |= {"schedule": None, "_next_price": None}
         start = found["_period"][1]
         found["_period"] = [start, start + seconds_of(found["_items"][0]["_price"])]
-        if found["status"] == "trialing":
-            found["status"] = "active"
+        found["status"] = "active" if found["status"] == "trialing" else found["status"]
         events = [books.report("customer.subscription.updated", found)]
         self._schedule(draft_period(books, self._collecting, found, "subscription_cycle"))
         return events

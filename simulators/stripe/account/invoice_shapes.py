@@ -58,6 +58,7 @@ def invoice(invoice_id: str, *, created: int, reason: str, lines: list[Object], 
         "_overpaid": 0,
         "_paid_off_stripe": 0,
         "_payment_intent": None,
+        "_prorated_at": None,
         "_subscription": None,
         "_subscription_metadata": {},
         **fields,
@@ -92,8 +93,9 @@ def invoice_of(kept: Object, date: str) -> Object:
     first = listed(lines[:LINES_SHOWN], f"/v1/invoices/{kept['id']}/lines", has_more=len(lines) > LINES_SHOWN)
     fields: Object = {"lines": first | {"total_count": len(lines)}}
     subscription, metadata = kept["_subscription"], kept["_subscription_metadata"]
+    prorated = {"subscription_proration_date": kept["_prorated_at"]} if kept["_prorated_at"] else {}
     if date >= INVOICES_LEAVE_PAYMENTS:
-        details = {"metadata": metadata, "subscription": subscription}
+        details = {"metadata": metadata, "subscription": subscription, **prorated}
         parent = {"quote_details": None, "subscription_details": details, "type": "subscription_details"}
         return fields | {
             "amount_overpaid": kept["_overpaid"],
@@ -104,6 +106,7 @@ def invoice_of(kept: Object, date: str) -> Object:
     # What was paid outside of Stripe is no payment in these versions, though it settles the invoice.
     paid = kept["amount_paid"] - kept["_paid_off_stripe"]
     return fields | {
+        **prorated,
         "amount_paid": paid,
         "amount_remaining": kept["amount_due"] - paid,
         "charge": kept["_charge"],

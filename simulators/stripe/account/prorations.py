@@ -27,18 +27,18 @@ def period_line(books: Books, found: Object, item: Object) -> Object:
     return made
 
 
-def rest_of_period(books: Books, found: Object, item: Object) -> Object:
-    """Return the line of what is left of a period; later changes give back of it."""
+def rest_of_period(books: Books, found: Object, item: Object, *, at: int) -> Object:
+    """Return the line of what is left of a period at that moment; later changes give back of it."""
     start, end = found["_period"]
-    gross = _price_of(item) * _left(start, end, books.now())
+    gross = _price_of(item) * _left(start, end, at)
     discount = discount_in_force(books, found)
-    made = _proration(books, found, item, gross, discount, end=end, said="Remaining time on")
+    made = _proration(books, found, item, gross, discount, start=at, end=end, said="Remaining time on")
     item |= {"_debit": made, "_debit_discount": discount}
     return made
 
 
-def unused_time(books: Books, found: Object, items: Sequence[Object]) -> list[Object]:
-    """Return the lines that give back what is left of the period of these items.
+def unused_time(books: Books, found: Object, items: Sequence[Object], *, at: int) -> list[Object]:
+    """Return the lines that give back what is left of the period of these items at that moment.
 
     Classic billing computes them from an item's present price and quantity, and the discount in force or the last one;
     flexible billing from what was billed, and nothing of what never was. In a trial there is nothing to give back.
@@ -46,11 +46,11 @@ def unused_time(books: Books, found: Object, items: Sequence[Object]) -> list[Ob
     if found["status"] == "trialing":
         return []
     is_flexible = found["_terms"].is_flexible
-    return [_unused(books, found, item) for item in items if item["_debit"] or not is_flexible]
+    return [_unused(books, found, item, at) for item in items if item["_debit"] or not is_flexible]
 
 
-def _unused(books: Books, found: Object, item: Object) -> Object:
-    terms, billed, now = found["_terms"], item["_debit"], books.now()
+def _unused(books: Books, found: Object, item: Object, now: int) -> Object:
+    terms, billed = found["_terms"], item["_debit"]
     if terms.is_flexible:
         start, end = billed["period"]["start"], billed["period"]["end"]
         gross, discount = billed["_gross"] * _left(start, end, now), item["_debit_discount"]
@@ -58,7 +58,7 @@ def _unused(books: Books, found: Object, item: Object) -> Object:
         start, end = found["_period"]
         gross = _price_of(item) * _left(start, end, now)
         discount = discount_in_force(books, found) or item["_debit_discount"]
-    made = _proration(books, found, item, -gross, discount, end=end, said="Unused time on")
+    made = _proration(books, found, item, -gross, discount, start=now, end=end, said="Unused time on")
     if terms.is_flexible or terms.names_credited:
         made["_credits"] = billed
     return made
@@ -77,13 +77,14 @@ def _proration(
     gross: Fraction,
     discount: Object | None,
     *,
+    start: int,
     end: int,
     said: str,
 ) -> Object:
     terms, shown = found["_terms"], rounded(gross)
     percent = Fraction(str(discount["_coupon"]["percent_off"])) if discount else Fraction(0)
     amount = shown if terms.itemizes else rounded(gross * (100 - percent) / 100)
-    made = _line(books, found, item, amount, start=books.now(), end=end, said=said)
+    made = _line(books, found, item, amount, start=start, end=end, said=said)
     made |= {"discountable": False, "_gross": gross, "_proration": True, "_unit_amount": str(amount)}
     if discount is not None and terms.is_flexible:
         off = taken_off(amount, discount) if terms.itemizes else 0

@@ -52,6 +52,7 @@ def subscription(subscription_id: str, *, created: int, terms: Terms, trial_ends
         "latest_invoice": None,
         "livemode": False,
         "metadata": {},
+        "schedule": None,
         "start_date": created,
         "status": "trialing" if trial_ends else "active",
         "trial_end": trial_ends,

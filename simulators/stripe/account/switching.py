@@ -25,8 +25,12 @@ def switch(
     prorate: bool,
     invoice_now: bool,
     new_period: bool,
+    prorated_at: int | None = None,
+    renews: bool = False,
 ) -> list[Object]:
     """Change one item of a subscription, the first if none is named, and add others; returns the events.
+
+    Prorations are those of a change at `prorated_at`, else of one now. With `renews` it no longer ends with its period.
 
     :raises Refusal: if there is no such item or price, or the items can't be of one subscription.
     """
@@ -38,11 +42,14 @@ def switch(
     refuse_mixed([*kept, *added])
     length, is_trial = seconds_of((kept or added)[0]["_price"]), found["status"] == "trialing"
     # Another length of period can't fit into the present one: Stripe begins one anew.
+    at = books.now() if prorated_at is None else prorated_at
     begins = new_period or length != seconds_of(found["_items"][0]["_price"])
     if prorate:
-        found["_pending"] += unused_time(books, found, found["_items"] if begins else old)
+        found["_pending"] += unused_time(books, found, found["_items"] if begins else old, at=at)
     found["_items"] = [*kept, *added]
     found["metadata"] |= metadata or {}
+    if renews:
+        found |= {"cancel_at_period_end": False, "cancel_at": None}
     if begins:
         now = books.now()
         found |= {"billing_cycle_anchor": now, "_period": [now, now + length]}
@@ -52,7 +59,7 @@ def switch(
         return events + collecting.collect(draft_period(books, collecting, found, "subscription_update"))
     if prorate and not is_trial:
         new = [one for one in found["_items"] if one in added or one is after]
-        found["_pending"] += [rest_of_period(books, found, one) for one in new]
+        found["_pending"] += [rest_of_period(books, found, one, at=at) for one in new]
     if invoice_now and found["_pending"]:
         events += collecting.collect(draft_pending(books, collecting, found, "subscription_update"))
     return events

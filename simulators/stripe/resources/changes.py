@@ -18,6 +18,7 @@ from simulators.stripe.resources import (
     payment_intents,
     payment_methods,
     payment_pages,
+    previews,
     subscriptions,
 )
 from simulators.stripe.resources.edits import edit, report_change
@@ -30,6 +31,7 @@ _RESOURCES: tuple[_Resource, ...] = (
     coupons.change,
     credit_notes.change,
     customers.change,
+    previews.change,
     invoices.change,
     payment_intents.change,
     payment_methods.change,

@@ -29,6 +29,7 @@ _KINDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "products": ("product", ()),
     "promotion_codes": ("promotion_code", ("code",)),
     "refunds": ("refund", ("charge", "payment_intent")),
+    "subscription_schedules": ("subscription_schedule", ("customer",)),
     "subscriptions": ("subscription", ("customer", "status")),
 }
 _SESSION_FILTERS = ("customer", "payment_intent", "status", "subscription")

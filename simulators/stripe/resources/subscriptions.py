@@ -7,11 +7,23 @@ from simulators.stripe.account.account import StripeAccount
 from simulators.stripe.account.subscribing import draft_period, new_subscription
 from simulators.stripe.account.subscription_shapes import Terms
 from simulators.stripe.objects import Object
-from simulators.stripe.requests.parameters import boolean, count, mapping, metadata, refuse_unknown, require, text
-from simulators.stripe.requests.refusals import Refusal, invalid
-from simulators.stripe.resources.edits import edit
+from simulators.stripe.requests.lists import integer
+from simulators.stripe.requests.parameters import (
+    boolean,
+    count,
+    mapping,
+    merged_metadata,
+    metadata,
+    refuse_unknown,
+    require,
+    text,
+)
+from simulators.stripe.requests.refusals import Refusal, declined, invalid
+from simulators.stripe.resources.edits import report_change
 from simulators.stripe.resources.invoices import pay
 from simulators.stripe.resources.payment_methods import found_method
+from simulators.stripe.selling.previews import is_declined
+from simulators.stripe.selling.schedules import refuse_scheduled, release
 
 _PARAMETERS = (
     "billing_mode",
@@ -24,7 +36,17 @@ _PARAMETERS = (
     "metadata",
     "trial_period_days",
 )
-_CHANGES = ("billing_cycle_anchor", "cancel_at_period_end", "discounts", "items", "metadata", "proration_behavior")
+_CHANGES = (
+    "billing_cycle_anchor",
+    "cancel_at_period_end",
+    "discounts",
+    "items",
+    "metadata",
+    "payment_behavior",
+    "proration_behavior",
+    "proration_date",
+)
+_PAYMENTS = ("allow_incomplete", "error_if_incomplete")
 _BEHAVIORS = ("always_invoice", "create_prorations", "none")
 TRIAL_WARNING_DAYS = 3
 """Days before a trial's end at which it is reported; at once, where the trial is shorter."""
@@ -40,6 +62,9 @@ def change(account: StripeAccount, method: str, path: list[str], parameters: Map
             return _made(account, parameters)
         case "POST", ["subscriptions", wanted]:
             return _changed(account, wanted, parameters)
+        case "POST", ["subscription_schedules", wanted, "release"]:
+            refuse_unknown(parameters, ("preserve_cancel_date",))
+            return release(account, wanted)
         case "DELETE", ["subscriptions", wanted]:
             refuse_unknown(parameters, ("invoice_now", "prorate"))
             prorate, invoice_now = (boolean(parameters, name) or False for name in ("prorate", "invoice_now"))
@@ -85,22 +110,46 @@ def _charged(account: StripeAccount, made: Object, method_id: str) -> Object:
 
 def _changed(account: StripeAccount, wanted: str, parameters: Mapping[str, Any]) -> Object:
     refuse_unknown(parameters, _CHANGES)
+    is_switched = "items" in parameters or "billing_cycle_anchor" in parameters
+    if is_switched or "cancel_at_period_end" in parameters:
+        refuse_scheduled(account.kept("subscription", wanted))
+    if is_switched:
+        _refuse_declined(account, wanted, parameters)
     if boolean(parameters, "cancel_at_period_end"):
         account.billing.cancel(wanted, at_period_end=True)
     if "discounts" in parameters:
         account.billing.discount(wanted, _coupon(parameters))
-    if "items" in parameters or "billing_cycle_anchor" in parameters:
-        _switch(account, wanted, parameters)
-    if "metadata" not in parameters:
-        return account.kept("subscription", wanted)
-    fields = {"metadata": parameters["metadata"]}
-    return edit(account, "subscription", wanted, fields, reported_as="customer.subscription.updated")
+    if is_switched:
+        switch(account, wanted, parameters)
+    found = account.kept("subscription", wanted)
+    after: Object = {}
+    if boolean(parameters, "cancel_at_period_end") is False:
+        after |= {"cancel_at_period_end": False, "cancel_at": None}
+    if "metadata" in parameters:
+        after["metadata"] = merged_metadata(found["metadata"], parameters)
+    if found["status"] == "canceled" and after.keys() - {"metadata"}:
+        raise invalid("A canceled subscription can only update its cancellation_details and metadata.", "subscription")
+    report_change(account, found, after, reported_as="customer.subscription.updated")
+    return found
 
 
-def _switch(account: StripeAccount, wanted: str, parameters: Mapping[str, Any]) -> None:
-    behavior = text(parameters, "proration_behavior") or "create_prorations"
-    if behavior not in _BEHAVIORS:
-        raise invalid(f"Invalid proration_behavior: must be one of {', '.join(_BEHAVIORS)}", "proration_behavior")
+def _refuse_declined(account: StripeAccount, wanted: str, parameters: Mapping[str, Any]) -> None:
+    """Refuse a change that the bank would not pay, where the request asks for that."""
+    behavior = text(parameters, "payment_behavior") or "allow_incomplete"
+    if behavior not in _PAYMENTS:
+        raise invalid(f"Invalid payment_behavior: must be one of {', '.join(_PAYMENTS)}", "payment_behavior")
+    if behavior != "error_if_incomplete":
+        return
+    if is_declined(account, wanted, named_prices(parameters), lambda drawn: switch(drawn, wanted, parameters)):
+        raise declined()
+
+
+def switch(account: StripeAccount, wanted: str, parameters: Mapping[str, Any]) -> None:
+    """Change the items of a subscription as a request describes it, in one step with its metadata.
+
+    :raises Refusal: if Stripe would refuse it.
+    """
+    behavior = proration_behavior(parameters)
     items = mapping(parameters, "items")
     added = [_item(one, f"items[{index}]") for index, one in items.items() if text(one, "id") is None]
     changed = [one for one in items.values() if text(one, "id") is not None]
@@ -114,10 +163,45 @@ def _switch(account: StripeAccount, wanted: str, parameters: Mapping[str, Any]) 
         quantity=count(item["quantity"], "items[0][quantity]") if "quantity" in item else None,
         remove=boolean(item, "deleted") or False,
         add=added,
+        metadata=metadata(parameters),
         prorate=behavior != "none",
         invoice_now=behavior == "always_invoice",
         new_period=text(parameters, "billing_cycle_anchor") == "now",
+        prorated_at=proration_date(account, wanted, parameters),
+        renews=boolean(parameters, "cancel_at_period_end") is False,
     )
+
+
+def named_prices(parameters: Mapping[str, Any]) -> list[str]:
+    """Return the prices to which items change."""
+    return [price for item in mapping(parameters, "items").values() if (price := text(item, "price")) is not None]
+
+
+def proration_behavior(parameters: Mapping[str, Any]) -> str:
+    """Return what becomes of prorations.
+
+    :raises Refusal: if it is none of Stripe's words.
+    """
+    behavior = text(parameters, "proration_behavior") or "create_prorations"
+    if behavior not in _BEHAVIORS:
+        raise invalid(f"Invalid proration_behavior: must be one of {', '.join(_BEHAVIORS)}", "proration_behavior")
+    return behavior
+
+
+def proration_date(account: StripeAccount, wanted: str, parameters: Mapping[str, Any]) -> int | None:
+    """Return the moment as of which a change is prorated; None for now.
+
+    :raises Refusal: if it is not in the subscription's present period, or nothing is prorated.
+    """
+    if "proration_date" not in parameters:
+        return None
+    moment = integer(parameters["proration_date"], "proration_date")
+    if proration_behavior(parameters) == "none":
+        raise invalid("You cannot pass a proration_date when proration_behavior is none.", "proration_date")
+    start, end = account.kept("subscription", wanted)["_period"]
+    if not start <= moment <= end:
+        raise invalid("Cannot specify a proration date outside of the current subscription period.", "proration_date")
+    return moment
 
 
 def _item(fields: Mapping[str, Any], place: str) -> tuple[str, int]:

@@ -1,0 +1,59 @@
+"""Subscriptions at the payment provider: how one stands, what a change of it would bill, and the change itself."""
+
+from typing import Protocol
+
+import attrs
+
+from domain.payments.line_terms import MadePrice
+from domain.payments.subscription_changes import Cancellation, InvoicePreview, PlanChange, ProviderSubscription
+from domain.payments.subscriptions import SubscriptionId
+from domain.values.plans import Plan
+
+
+@attrs.frozen
+class ChangeDeclined(Exception):
+    """The bank did not pay what a change costs; nothing was changed."""
+
+    code: str
+    """The provider's word for why, such as `insufficient_funds` or `authentication_required`."""
+
+
+@attrs.frozen
+class ChangeRefused(Exception):
+    """The provider rejects a change permanently; nothing was changed."""
+
+    reason: str
+
+
+class SubscriptionChanges(Protocol):
+    """Subscriptions at the provider. Every method raises :class:`domain.ports.payment_provider.PaymentsUnavailable`."""
+
+    async def find(self, subscription_id: SubscriptionId) -> ProviderSubscription | None:
+        """Return the subscription as it is now, or None if there is none."""
+        ...
+
+    async def make_price(self, plan: Plan) -> MadePrice:
+        """Return a price of the plan's terms; asked for again within a day, it is the same one."""
+        ...
+
+    async def preview(self, wanted: PlanChange | Cancellation) -> InvoicePreview | None:
+        """Return the invoice that would follow: at once, or else the next one. None if none would.
+
+        :raises ChangeRefused: if the provider would refuse the change.
+        """
+        ...
+
+    async def change(self, wanted: PlanChange, *, idempotency_key: str) -> ProviderSubscription:
+        """Change the subscription and charge what is due; the same key changes it once.
+
+        :raises ChangeDeclined: if the bank does not pay.
+        :raises ChangeRefused: if the provider refuses.
+        """
+        ...
+
+    async def cancel(self, wanted: Cancellation) -> ProviderSubscription | None:
+        """Cancel the subscription; None if it is gone, or was canceled before.
+
+        :raises ChangeRefused: if the provider refuses.
+        """
+        ...

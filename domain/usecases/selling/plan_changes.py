@@ -1,0 +1,209 @@
+"""Prepare a change of plan: check it against the ledger, the catalogue and the provider, and decide its parameters."""
+
+from datetime import datetime, timedelta
+from fractions import Fraction
+
+import attrs
+
+from domain.changes.changes import SnapshotQuery
+from domain.payments.invoices import Line
+from domain.payments.line_terms import MadePrice
+from domain.payments.subscription_changes import PlanChange, ProviderSubscription, SubscribedItem
+from domain.payments.subscriptions import HeldSubscription
+from domain.ports.ledger import Ledger
+from domain.ports.subscription_changes import SubscriptionChanges
+from domain.usecases.selling.read_subscriptions import SubscriptionReader
+from domain.usecases.selling.sellable_plans import refuse_second_free_plan, sellable
+from domain.values.accounts import UserId
+from domain.values.plans import MAX_GRACE, Catalogue, Plan, PlanMode
+
+PREVIEW_LASTS = timedelta(minutes=15)
+"""The time for which a preview holds: no change is prorated as of an earlier moment."""
+
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""How far ahead of the time that the provider told a moment may be."""
+
+
+@attrs.frozen
+class NotASubscription(Exception):
+    """The plan is a one-time pack, to which no subscription can change."""
+
+    plan_id: str
+
+
+@attrs.frozen
+class AlreadyOnPlan(Exception):
+    """The subscription is on that plan, at its price, and goes on."""
+
+    plan_id: str
+
+
+@attrs.frozen
+class NotAtPeriodEnd(Exception):
+    """The plan has another interval, so that a period of it begins with the change."""
+
+    interval: str | None
+
+
+@attrs.frozen
+class CostsMore(Exception):
+    """The plan costs more than the present period did, so it cannot wait for the next one.
+
+    Until then unused time would be given back at the new price, which nobody paid.
+    """
+
+
+@attrs.frozen
+class CurrencyDiffers(Exception):
+    """The subscription is billed in another currency than the plan."""
+
+    currency: str
+
+
+@attrs.frozen
+class SeveralItems(Exception):
+    """Several items of the subscription may be of plans."""
+
+
+@attrs.frozen
+class PreviewExpired(Exception):
+    """The change was previewed too long ago, or as of a moment to come."""
+
+
+@attrs.frozen(kw_only=True)
+class ChangeWish:
+    """A wish to change an account's subscription to another plan: at once, or from its next period on."""
+
+    user_id: UserId
+    plan_id: str
+    at_once: bool
+    subscription_id: str | None = None
+    """The subscription, needed if the account has several."""
+    prorated_at: datetime | None = None
+    """The moment of a preview, to bill exactly what was previewed; None for now."""
+
+
+@attrs.frozen(kw_only=True)
+class PreparedChange:
+    """A change that can be made, and what it is based on."""
+
+    change: PlanChange
+    price: MadePrice | None
+    """The new price; None if the subscription is on the plan, and only goes on."""
+    held: HeldSubscription
+    found: ProviderSubscription
+
+
+@attrs.frozen(kw_only=True)
+class PlanChanger:
+    """Prepares changes of plans."""
+
+    reader: SubscriptionReader
+    provider: SubscriptionChanges
+    ledger: Ledger
+    catalogue: Catalogue
+
+    async def prepare(self, wish: ChangeWish) -> PreparedChange:
+        """Return the change in all its parameters.
+
+        :raises UnknownPlan: if the plan is not on sale.
+        :raises NotASubscription: if the plan is a pack.
+        :raises AlreadySubscribed: if the plan is free, and another subscription of the account has it.
+        :raises AlreadyOnPlan: if nothing would change.
+        :raises NotAtPeriodEnd: if the plan's interval is another one, and the change is not to be made at once.
+        :raises CostsMore: if the plan costs more than the present period, and the change is not to be made at once.
+        :raises CurrencyDiffers: if the plan is sold in another currency.
+        :raises PreviewExpired: if the moment of the preview is more than 15 minutes ago, or to come.
+        :raises SeveralItems: if the subscription has several items, and it is unclear which one is to change.
+
+        Further as :meth:`SubscriptionReader.chosen`.
+        """
+        plan = sellable(self.catalogue, wish.plan_id)
+        if plan.mode is not PlanMode.SUBSCRIPTION:
+            raise NotASubscription(plan.id)
+        held, found = await self.reader.chosen(wish.user_id, wish.subscription_id)
+        _check_moment(wish, found)
+        item, current, lines = await self._item(held, found)
+        _check_item(item, plan, at_once=wish.at_once)
+        if not wish.at_once and plan.terms.price.amount > _billed(item, lines, found):
+            raise CostsMore
+        price: MadePrice | None = None
+        if current != plan.id or item.price.unit_amount != plan.terms.price.amount:
+            await refuse_second_free_plan(self.ledger, wish.user_id, plan, beside=held.id)
+            price = await self.provider.make_price(plan)
+        elif not found.state.cancels_at_period_end:
+            raise AlreadyOnPlan(plan.id)
+        change = PlanChange(
+            user_id=wish.user_id,
+            subscription_id=held.id,
+            item_id=item.id,
+            price_id=price.id if price is not None else str(item.price.id),
+            schedule_id=found.schedule_id,
+            quantity=item.quantity,
+            plan_id=plan.id,
+            terms=plan.terms,
+            at_once=wish.at_once,
+            is_switch=price is not None,
+            prorated_at=wish.prorated_at,
+        )
+        return PreparedChange(change=change, price=price, held=held, found=found)
+
+    async def _item(
+        self, held: HeldSubscription, found: ProviderSubscription
+    ) -> tuple[SubscribedItem, str | None, list[Line]]:
+        """Return the item that is of a plan, that plan if it is known, and the recorded lines of the subscription."""
+        ends_at = found.state.period_ends_at or found.state.occurred_at
+        known = await self.ledger.read(
+            SnapshotQuery(
+                subscription_id=found.id,
+                periods_since=ends_at - MAX_GRACE,
+                price_ids=frozenset(item.price.id for item in found.items if item.price.id is not None),
+            )
+        )
+        lines = [line for row in known.family if row.purchase.bill for line in row.purchase.bill.lines]
+        plans = {item.id: _plan_of(item, lines, known.made_prices, self.catalogue) for item in found.items}
+        of_plans = [item for item in found.items if plans[item.id] is not None] or list(found.items)
+        if len(of_plans) != 1:
+            raise SeveralItems
+        (item,) = of_plans
+        return item, plans[item.id] or held.plan_id, lines
+
+
+def _plan_of(item: SubscribedItem, lines: list[Line], made: tuple[MadePrice, ...], catalogue: Catalogue) -> str | None:
+    """Return the plan of an item: by its price, as lines of invoices are matched, or by what it was billed for."""
+    price = item.price
+    of_catalogue = catalogue.of_price(price.id)
+    by_price = (
+        of_catalogue.id if of_catalogue else None,
+        next((one.plan_id for one in made if one.id == price.id), None),
+        price.plan_id,
+        next((line.plan_id for line in lines if price.id is not None and line.price_id == price.id), None),
+        next((line.plan_id for line in lines if line.subscription_item == item.id), None),
+    )
+    return next((plan_id for plan_id in by_price if plan_id is not None), None)
+
+
+def _billed(item: SubscribedItem, lines: list[Line], found: ProviderSubscription) -> Fraction:
+    """Return the price at which the item's present period was billed last, as recorded; else the item's own price."""
+    of_period = [
+        line for line in lines if line.subscription_item == item.id and line.ends_at == found.state.period_ends_at
+    ]
+    newest = max((line.starts_at for line in of_period), default=None)
+    known = [Fraction(line.unit_amount) for line in of_period if line.starts_at == newest]
+    return min(known, default=item.price.unit_amount or Fraction(0))
+
+
+def _check_item(item: SubscribedItem, plan: Plan, *, at_once: bool) -> None:
+    price = item.price
+    if price.currency != plan.terms.price.currency:
+        raise CurrencyDiffers(str(price.currency))
+    if not at_once and (price.interval, price.interval_count) != (plan.interval, 1):
+        raise NotAtPeriodEnd(plan.interval)
+
+
+def _check_moment(wish: ChangeWish, found: ProviderSubscription) -> None:
+    if wish.prorated_at is None:
+        return
+    age = found.state.occurred_at - wish.prorated_at
+    if not wish.at_once or not -CLOCKS_DIFFER <= age <= PREVIEW_LASTS:
+        raise PreviewExpired

@@ -1,0 +1,100 @@
+"""Maps each refusal of a change of a subscription to a status, a stable name and what to do."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from domain.ports.subscription_changes import ChangeDeclined, ChangeRefused
+from domain.usecases.selling.change_subscription import ChangeKeyExpired, ChangeKeyReused
+from domain.usecases.selling.foresight import Unforeseeable
+from domain.usecases.selling.plan_changes import (
+    AlreadyOnPlan,
+    CostsMore,
+    CurrencyDiffers,
+    NotASubscription,
+    NotAtPeriodEnd,
+    PreviewExpired,
+    SeveralItems,
+)
+from domain.usecases.selling.read_subscriptions import NoSubscription, SeveralSubscriptions, UnknownSubscription
+from domain.usecases.selling.sellable_plans import HasSubscription
+
+SELLING_REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
+    HasSubscription: (
+        HTTPStatus.CONFLICT,
+        "subscription-exists",
+        "The account has subscription {0.subscription_id}. POST /subscription/change changes its plan.",
+    ),
+    NoSubscription: (
+        HTTPStatus.CONFLICT,
+        "no-subscription",
+        "The account has no live subscription; POST /checkout/sessions starts one.",
+    ),
+    UnknownSubscription: (
+        HTTPStatus.NOT_FOUND,
+        "unknown-subscription",
+        "The account has no such live subscription; GET /subscription lists them.",
+    ),
+    SeveralSubscriptions: (
+        HTTPStatus.CONFLICT,
+        "several-subscriptions",
+        "The account has several subscriptions; name one of them in `subscription`. GET /subscription lists them.",
+    ),
+    NotASubscription: (
+        HTTPStatus.CONFLICT,
+        "not-a-subscription",
+        "The plan is a one-time pack; POST /checkout/sessions sells it.",
+    ),
+    AlreadyOnPlan: (HTTPStatus.CONFLICT, "already-on-plan", "The subscription is on this plan already."),
+    NotAtPeriodEnd: (
+        HTTPStatus.CONFLICT,
+        "not-at-period-end",
+        "A period of the plan lasts a {0.interval}, another time than the present one, so it begins with the change. "
+        "Change now, or cancel at the period's end and subscribe again.",
+    ),
+    CostsMore: (
+        HTTPStatus.CONFLICT,
+        "not-at-period-end",
+        "The plan costs more than the present period did, so it begins with the change. Change now.",
+    ),
+    CurrencyDiffers: (
+        HTTPStatus.CONFLICT,
+        "currency-differs",
+        "The subscription is billed in {0.currency}, and the plan is not sold in it. Cancel, and subscribe again.",
+    ),
+    SeveralItems: (
+        HTTPStatus.CONFLICT,
+        "several-items",
+        "The subscription has several items that may be of plans; change it in Stripe's Dashboard.",
+    ),
+    PreviewExpired: (
+        HTTPStatus.CONFLICT,
+        "preview-expired",
+        "proration_date must be that of a change now which was previewed at most 15 minutes ago; preview it again.",
+    ),
+    Unforeseeable: (
+        HTTPStatus.CONFLICT,
+        "credits-unknown",
+        "The invoice of this change would be parked ({0.reason}), so its credits are not known before.",
+    ),
+    ChangeDeclined: (
+        HTTPStatus.PAYMENT_REQUIRED,
+        "payment-declined",
+        "The payment was declined ({0.code}), and nothing was changed. Use another card and a new Idempotency-Key.",
+    ),
+    ChangeRefused: (
+        HTTPStatus.CONFLICT,
+        "change-refused",
+        "Stripe refuses this change, and nothing was changed: {0.reason}",
+    ),
+    ChangeKeyReused: (
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "key-reused",
+        "The Idempotency-Key was already used for a different request. Use a new key.",
+    ),
+    ChangeKeyExpired: (
+        HTTPStatus.CONFLICT,
+        "key-expired",
+        "The Idempotency-Key is of an earlier day, and its change does not stand. Use a new key.",
+    ),
+}
+"""The status, the stable name and the detail of each refusal; the detail is formatted with the exception's fields."""
