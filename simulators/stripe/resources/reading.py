@@ -10,6 +10,7 @@ from simulators.stripe.objects import Object, listed
 from simulators.stripe.requests.lists import page
 from simulators.stripe.requests.refusals import invalid, missing
 from simulators.stripe.resources.payment_pages import shown_page
+from simulators.stripe.selling.saved_cards import methods_of
 from simulators.stripe.selling.searches import found_customers
 
 _KINDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -80,6 +81,8 @@ class StripeReading:
                 every = self._account.all_kept("customer_balance_transaction")
                 moves = [one for one in every if one["customer"] == self._account.kept("customer", wanted)["id"]]
                 return page(moves, f"/v1/customers/{wanted}/balance_transactions", parameters)
+            case ["customers", wanted, "payment_methods"]:
+                return methods_of(self._account, wanted, parameters, version)
             case ["customers", "search"]:
                 return found_customers(self._account, parameters)
             case ["customers", wanted] if self._account.has("deleted_customer", wanted):
