@@ -27,6 +27,7 @@ _TYPES: Mapping[str, type] = {
     "trial_credits": int,
     "stripe_prices": list,
     "expires_after_days": int,
+    "save_card": bool,
     "retired": bool,
 }
 _TYPE_NAMES = {int: "a whole number", str: "text", bool: "true or false", list: "a list of ids of Stripe prices"}
@@ -147,6 +148,8 @@ def _mode_problems(table: Mapping[str, Any]) -> list[str]:
             problems.append(
                 "expires_after_days is only for plans with mode payment; a subscription's expire with its period"
             )
+        if "save_card" in table:
+            problems.append("save_card is only for plans with mode payment; a subscription always saves the card")
         if table.get("rollover_cap", 0) != 0 and table.get("rollover", False) is False:
             problems.append("rollover_cap is only for plans with rollover = true")
         return problems
@@ -180,5 +183,6 @@ def _plan(plan_id: str, table: Mapping[str, Any]) -> Plan:
         terms=Terms(credits=table["credits"], price=Money(amount=table["price"], currency=table["currency"])),
         mode=PlanMode(table.get("mode", "payment")),
         stripe_prices=tuple(table.get("stripe_prices", ())),
+        saves_card=table.get("save_card", False),
         **{key: table[key] for key in _TAKEN_OVER if key in table},
     )

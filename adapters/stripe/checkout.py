@@ -84,6 +84,8 @@ def _parameters(request: CheckoutRequest) -> "SessionCreateParams":
     if plan.mode is PlanMode.PAYMENT:
         made = {**metadata, SESSION_KEY: "yes"}
         parameters["payment_intent_data"] = {"metadata": made}
+        if plan.saves_card and request.customer_id is not None:
+            parameters["payment_intent_data"]["setup_future_usage"] = "off_session"
         parameters["invoice_creation"] = {"enabled": True, "invoice_data": {"metadata": made}}
     else:
         price["recurring"] = {"interval": plan.interval}
