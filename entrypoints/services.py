@@ -20,6 +20,8 @@ from domain.usecases.reconcile import Reconciler
 from domain.usecases.refresh_cache import CacheRefresher
 from domain.usecases.retry_inbox import InboxRetrier
 from domain.usecases.retry_outbox import OutboxRetrier
+from domain.usecases.selling.charge import ChargeService
+from domain.usecases.selling.charge_attempts import ChargeAttempts
 from domain.usecases.synthetic_users import SyntheticUserService
 from domain.usecases.thresholds import LowBalanceThresholds
 from domain.values.accounts import UserId
@@ -46,6 +48,8 @@ class Services:
     authenticator: Authenticator
     webhooks: WebhookReceiver
     checkout: CheckoutService
+    charges: ChargeService
+    charge_attempts: ChargeAttempts
     reader: AccountReader
     credits: Credits
     holds: HoldReader

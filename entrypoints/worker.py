@@ -1,4 +1,4 @@
-"""The worker: refreshes the cache, delivers the outbox, retries parked events, expires credits, and reconciles.
+"""The worker: refreshes the cache, delivers the outbox, retries events, ends charges, expires credits, reconciles.
 
 Any number may run: each piece of work is claimed by one worker, and doing it twice is harmless.
 """
@@ -60,6 +60,9 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
             _log_retried(handled)
         return len(due) == retry_inbox.BATCH
 
+    async def charge() -> bool:
+        return await services.charge_attempts.run_once() > 0
+
     async def expire() -> bool:
         settled = await services.credits.execute_overdue()
         not_committed = {user_id: outcome for user_id, outcome in settled.items() if isinstance(outcome, NotCommitted)}
@@ -77,6 +80,7 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
         _repeat("Refresh of the cache", refresh, IDLE_SECONDS),
         *(_repeat(f"Delivery of {topic}", delivery(topic), IDLE_SECONDS) for topic in deliver_messages.TOPICS),
         _repeat("Inbox retries", decide, WAITING_SECONDS),
+        _repeat("Charges of saved cards", charge, WAITING_SECONDS),
         _repeat("Expiry of credits", expire, EXPIRY_SECONDS),
     ]
     if reconcile_every is not None:

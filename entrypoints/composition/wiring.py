@@ -8,6 +8,7 @@ import attrs
 from adapters.batching.batched_credits import BatchedCreditService
 from adapters.memory.rate_counter import MemoryRateCounter
 from adapters.postgres import migrations
+from adapters.postgres.charges import SqlCharges
 from adapters.postgres.synthetic_users import SqlSyntheticUsers
 from adapters.stripe.checkout import StripeCheckouts
 from adapters.stripe.customers import StripeCustomers
@@ -17,6 +18,7 @@ from adapters.stripe.history import StripeHistory
 from adapters.stripe.identity import StripeIdentity
 from adapters.stripe.invoice_mailer import StripeInvoices
 from adapters.stripe.lookup import StripeLookup
+from adapters.stripe.saved_cards import StripeSavedCards
 from adapters.stripe.webhooks import StripeWebhooks
 from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.check_out import CheckoutService
@@ -33,6 +35,8 @@ from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.refresh_cache import CacheRefresher
 from domain.usecases.retry_inbox import InboxRetrier
 from domain.usecases.retry_outbox import OutboxRetrier
+from domain.usecases.selling.charge import ChargeService
+from domain.usecases.selling.charge_attempts import ChargeAttempts
 from domain.usecases.selling.customers import CustomerService
 from domain.usecases.synthetic_users import SyntheticUserService
 from domain.usecases.thresholds import LowBalanceThresholds
@@ -105,6 +109,26 @@ def _customers(parts: Parts) -> CustomerService:
     )
 
 
+def _charges(parts: Parts, recorder: PaymentRecorder) -> ChargeService:
+    return ChargeService(
+        records=SqlCharges(parts.ledger.rpc),
+        attempts=_charge_attempts(parts, recorder),
+        accounts=parts.ledger.sql,
+        catalogue=parts.catalogue,
+    )
+
+
+def _charge_attempts(parts: Parts, recorder: PaymentRecorder) -> ChargeAttempts:
+    return ChargeAttempts(
+        records=SqlCharges(parts.ledger.rpc),
+        cards=StripeSavedCards(parts.stripe.patient, parts.clock),
+        customers=_customers(parts),
+        accounts=parts.ledger.sql,
+        recorder=recorder,
+        clock=parts.clock,
+    )
+
+
 def _reader(parts: Parts) -> AccountReader:
     return AccountReader(accounts=parts.ledger.sql, audit=parts.ledger.audit, cache=parts.redis.cache)
 
@@ -172,6 +196,8 @@ def _services(
         authenticator=authenticator,
         webhooks=WebhookReceiver(deliveries=_deliveries(parts), recorder=recorder),
         checkout=_checkouts(parts, recorder),
+        charges=_charges(parts, recorder),
+        charge_attempts=_charge_attempts(parts, recorder),
         reader=_reader(parts),
         credits=credits_,
         holds=HoldReader(wallets=parts.ledger.sql),
