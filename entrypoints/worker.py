@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from domain.changes.inbox import EventStatus, InboxRecord
 from domain.decisions.batches import NotCommitted
+from domain.payments.charges import Charge
 from domain.ports.cache import CacheUnavailable
 from domain.ports.ledger import LedgerUnavailable
 from domain.ports.payment_provider import PaymentsUnavailable
@@ -61,7 +62,10 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
         return len(due) == retry_inbox.BATCH
 
     async def charge() -> bool:
-        return await services.charge_attempts.run_once() > 0
+        advanced = await services.charge_attempts.run_once()
+        if advanced is not None:
+            _log_charge(advanced)
+        return advanced is not None
 
     async def expire() -> bool:
         settled = await services.credits.execute_overdue()
@@ -126,6 +130,14 @@ async def _decided(services: Services, kept: InboxRecord) -> Recorded:
         # An event that raises must not block the others.
         log.exception("Failed to handle %s", kept.type, extra={"event_id": kept.id})
         return await services.inbox_retrier.fail(kept, f"unexpected {type(error).__name__}; see the log")
+
+
+def _log_charge(charge: Charge) -> None:
+    fields = {"charge_id": charge.id, "user_id": charge.user_id, "attempts": charge.attempts, "code": charge.code}
+    if charge.status.is_final:
+        log.info("Charge %s of a saved card is %s", charge.id, charge.status, extra=fields)
+    else:
+        log.warning("Charge %s of a saved card is still unclear; it is looked up again later", charge.id, extra=fields)
 
 
 def _log_retried(handled: Sequence[Retried]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import stripe
 
-from adapters.stripe.connection import PAGE, StripeConnection, pages, plain, read_at, retrieved, translated
+from adapters.stripe.connection import PAGE, StripeConnection, is_missing, pages, plain, read_at, translated
 from adapters.stripe.objects import fields
 from adapters.stripe.objects.declines import read_decline
 from adapters.stripe.objects.fields import PLAN_KEY, TERMS_KEY, USER_ID_KEY, Object, UnreadableField
@@ -16,7 +16,7 @@ from adapters.stripe.objects.payment_intents import CHARGE_KEY, read_payment_int
 from domain.payments.charges import CANCELED, Charge, NotCharged, Outcome, Paid, SavedCard, Undecided
 from domain.ports.coordination import Clock
 from domain.ports.customers import CustomerMissing
-from domain.ports.payment_provider import PaymentsUnavailable
+from domain.ports.payment_provider import PaymentsRefused, PaymentsUnavailable
 from domain.values.customers import CustomerId
 
 if TYPE_CHECKING:
@@ -37,11 +37,12 @@ class StripeSavedCards:
         """Return the customer's default card, otherwise the newest; None if no card is saved.
 
         :raises PaymentsUnavailable: if Stripe cannot be reached, or rejects the request.
+        :raises PaymentsRefused: if the key may not read customers or cards.
         :raises CustomerMissing: if Stripe has no such customer any more.
         """
         customer = await self._customer(customer_id)
         began = time.monotonic()
-        with translated():
+        with translated(refusals=True):
             found = await self._v1.customers.payment_methods.list_async(customer_id, {"type": "card", "limit": PAGE})
         moment = read_at(found, time.monotonic() - began)
         cards = [str(card["id"]) for card in map(plain, found.data)]
@@ -112,12 +113,20 @@ class StripeSavedCards:
             named = {"customer": card.customer_id}
         except CustomerMissing:
             named = {}
+        except PaymentsRefused as refused:
+            raise PaymentsUnavailable(refused.cause) from refused
         async for intent in listing({**shown, **named}):
             yield intent
 
     async def _customer(self, customer_id: CustomerId) -> Object:
-        found = await retrieved(self._v1.customers.retrieve_async, customer_id)
-        if found is None or found.get("deleted"):
+        with translated(refusals=True):
+            try:
+                found = plain(await self._v1.customers.retrieve_async(customer_id))
+            except stripe.InvalidRequestError as error:
+                if is_missing(error):
+                    raise CustomerMissing(customer_id) from error
+                raise
+        if found.get("deleted"):
             raise CustomerMissing(customer_id)
         return found
 

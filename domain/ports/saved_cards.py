@@ -15,6 +15,7 @@ class SavedCards(Protocol):
         """Return the customer's default card, otherwise the newest; None if no card is saved.
 
         :raises CustomerMissing: if the provider has no such customer any more.
+        :raises PaymentsRefused: if the key may not read customers or cards.
         """
         ...
 

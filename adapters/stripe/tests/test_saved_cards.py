@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 import attrs
 import pytest
 
+from adapters.stripe.checkout import StripeCheckouts
 from adapters.stripe.connection import StripeConnection
 from adapters.stripe.objects.declines import read_decline
 from adapters.stripe.saved_cards import StripeSavedCards
@@ -27,10 +28,11 @@ from domain.payments.charges import (
 from domain.payments.purchases import Link, OrderRank, PaymentStatus
 from domain.payments.reports import SaleReport
 from domain.ports.customers import CustomerMissing
-from domain.ports.payment_provider import PaymentsUnavailable
+from domain.ports.payment_provider import CheckoutRequest, PaymentsRefused, PaymentsUnavailable
 from domain.values.accounts import UserId
 from domain.values.customers import CustomerId
-from domain.values.plans import PlanId
+from domain.values.plans import Plan, PlanId
+from domain.values.return_pages import ReturnPages
 from simulators.http.server import HangUp, HttpServer, Request, Response
 from simulators.stripe.api import NO_ANSWER
 from simulators.stripe.resources.payment_methods import save
@@ -112,12 +114,47 @@ async def test_the_default_card_is_chosen_else_the_newest(shop: Shop) -> None:
     assert old["id"] == chosen.payment_method
 
 
+@pytest.mark.parametrize("saves_card", [True, False])
+async def test_a_checkout_saves_the_card_where_the_plan_says_so(shop: Shop, *, saves_card: bool) -> None:
+    """For charges without the customer, if the account has a customer whose card it can be."""
+    plan = Plan(id=PlanId("starter"), name="50 credits", terms=NEW.terms, saves_card=saves_card)
+    connection = StripeConnection(api_key="sk_test_123456789012", api_base=shop.stripe.url)
+    async with contextlib.aclosing(connection):
+        for key, customer in (("key-1", shop.customer), ("key-2", None)):
+            request = CheckoutRequest(
+                user_id=ADA,
+                email="ada@example.com",
+                plan=plan,
+                idempotency_key=key,
+                pages=ReturnPages(success_url="https://shop.test/ok", cancel_url="https://shop.test/"),
+                customer_id=customer,
+            )
+            shop.stripe.pay((await StripeCheckouts(connection).create(request)).session_id)
+    saved = await shop.cards.card_of(shop.customer)
+    assert saves_card == (saved is not None)
+    assert saves_card == (len(shop.stripe.account.all_kept("payment_method")) == 1)
+    if saved is not None:
+        assert isinstance(await shop.charged(attrs.evolve(NEW, card=saved)), Paid)
+
+
 async def test_a_customer_who_is_gone_is_said_to_be(shop: Shop) -> None:
     """One that was deleted, and one that never was."""
     shop.stripe.account.forget("customer", shop.customer)
     for gone in (shop.customer, CustomerId("cus_never")):
         with pytest.raises(CustomerMissing):
             await shop.cards.card_of(gone)
+
+
+async def test_a_key_that_may_not_read_cards_is_refused(shop: Shop) -> None:
+    """No money was asked for: to choose a card is refused for good, and to look a payment up is not answered."""
+    charge = await shop.charge_of()
+    for path in ("/v1/customers/", f"/v1/customers/{shop.customer}/payment_methods"):
+        shop.stripe.fail_next(status=403, path=path)
+        with pytest.raises(PaymentsRefused):
+            await shop.cards.card_of(shop.customer)
+    shop.stripe.fail_next(status=403, path="/v1/customers/")
+    with pytest.raises(PaymentsUnavailable):
+        await shop.cards.find(charge)
 
 
 async def test_a_charge_is_a_sale_of_its_own(shop: Shop) -> None:

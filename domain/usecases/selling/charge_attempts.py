@@ -48,17 +48,16 @@ class ChargeAttempts:
     recorder: PaymentRecorder
     clock: Clock
 
-    async def run_once(self) -> int:
-        """Advance the charge that has been due longest; return how many there were, 0 or 1.
+    async def run_once(self) -> Charge | None:
+        """Advance the charge that has been due longest, and return it; None if none is due.
 
         :raises LedgerUnavailable: if the ledger could not be reached; the claim ends by itself.
         """
         began = self.clock.now()
         claimed = await self.records.claim_due(lease=LEASE)
         if claimed is None:
-            return 0
-        await self.advance(claimed, began)
-        return 1
+            return None
+        return await self.advance(claimed, began)
 
     async def advance(self, claimed: ClaimedCharge, began: datetime) -> Charge:
         """Take a claimed charge as far as it goes now, and return it; the claim was asked for when it `began`.

@@ -55,7 +55,7 @@ _ABANDONED: Mapping[str, str] = {
     CANCELED: "the payment was canceled at Stripe",
     INTERRUPTED: "it was interrupted before Stripe was asked",
     NEVER_MADE: "Stripe never made the payment",
-    NO_PERMISSION: "the Stripe key may not read or make customers",
+    NO_PERMISSION: "Stripe did not show or make the customer; check the permissions of the Stripe key",
 }
 
 

@@ -160,7 +160,7 @@ def test_terms_are_those_of_the_first_request(shop: Shop) -> None:
         shop.attempts, recorder=attrs.evolve(shop.attempts.recorder, catalogue=Catalogue({dearer.id: dearer}))
     )
     shop.clock.moment += timedelta(minutes=3)
-    assert 1 == run(attempts.run_once())
+    assert run(attempts.run_once()) is not None
     assert ([500], 50) == ([one.charge.amount for one in shop.cards.payments], shop.balance)
 
 
