@@ -38,17 +38,18 @@ create index charges_user_id_idx on public.charges (user_id, created_at);
 create function public.credence_guard_charge()
 returns trigger language plpgsql set search_path = ''
 as $$
+declare
+    is_next boolean := case old.status
+        when 'created' then new.status in ('created', 'charging', 'abandoned')
+        when 'charging' then new.status <> 'created'
+            and (old.customer_id, old.payment_method, old.charging_since, old.card_read_at)
+            is not distinct from (new.customer_id, new.payment_method, new.charging_since, new.card_read_at)
+        else false
+    end;
 begin
-    if (old.id, old.key, old.user_id, old.plan_id, old.credits, old.amount, old.currency, old.created_at)
-            is not distinct from
-            (new.id, new.key, new.user_id, new.plan_id, new.credits, new.amount, new.currency, new.created_at)
-        and case old.status
-            when 'created' then new.status in ('created', 'charging', 'abandoned')
-            when 'charging' then new.status <> 'created'
-                and (old.customer_id, old.payment_method, old.charging_since, old.card_read_at) is not distinct from
-                (new.customer_id, new.payment_method, new.charging_since, new.card_read_at)
-            else false
-        end then
+    if is_next and (old.id, old.key, old.user_id, old.plan_id, old.credits, old.amount, old.currency, old.created_at)
+        is not distinct from
+        (new.id, new.key, new.user_id, new.plan_id, new.credits, new.amount, new.currency, new.created_at) then
         return new;
     end if;
     raise exception 'a charge that is % can''t become %, nor another charge', old.status, new.status
@@ -146,7 +147,7 @@ begin
         due_at = coalesce(clock_timestamp() + make_interval(secs => (change ->> 'pause_seconds')::integer), c.due_at)
     from jsonb_populate_record(null::public.charges, change) w
     where c.id = charge_id and case c.status
-        when 'created' then c.attempts = attempt
+        when 'created' then c.attempts = attempt and coalesce(w.status, 'charging') in ('charging', 'abandoned')
         -- A charge has one payment, so that whoever knows its outcome may say so.
         when 'charging' then c.attempts = attempt or w.status in ('succeeded', 'declined', 'requires_action')
         else false

@@ -133,7 +133,6 @@ class _Payment:
     id: str
     charge: Charge
     outcome: Outcome
-    made_at: datetime
 
 
 class MemorySavedCards:
@@ -153,6 +152,9 @@ class MemorySavedCards:
         self.is_away = False
         self.stores_error = False
         """Whether the next request fails for good under its key, though the card is charged."""
+        self.delay: timedelta | None = None
+        """How long the next request is on its way, although nobody waits for its answer."""
+        self._late: list[tuple[datetime, Charge]] = []
 
     def save(self, customer_id: CustomerId, payment_method: str) -> None:
         """Let a customer have a saved card."""
@@ -186,15 +188,13 @@ class MemorySavedCards:
         if now >= send_before:
             raise PaymentsUnavailable("too late to send the request")
         self._answer()
-        first_at, payment = self._keys.get(charge.id, (now, None))
-        if charge.id not in self._keys or now - first_at >= KEYS_LAST:
-            payment = self._pay(charge, now)
-            self._keys[charge.id] = (now, None if self.stores_error else payment)
-            if self.stores_error:
-                self.stores_error = False
-                raise PaymentsUnavailable("500")
+        if self.delay is not None:
+            self._late.append((now + self.delay, charge))
+            self.delay = None
+            raise PaymentsUnavailable("no answer")
+        payment = self._paid_once(charge, now)
         if payment is None:
-            raise PaymentsUnavailable("500, once more")
+            raise PaymentsUnavailable("500")
         return payment.outcome
 
     async def find(self, charge: Charge) -> Outcome | None:
@@ -210,13 +210,24 @@ class MemorySavedCards:
             if one.id == payment_intent and isinstance(one.outcome, Undecided):
                 one.outcome = NotCharged(CANCELED)
 
-    def _pay(self, charge: Charge, now: datetime) -> _Payment:
-        id_ = f"pi_charge_{next(self._numbers)}"
-        outcome: Outcome = self.comes_to or Paid(id_, _sale(id_, charge, now))
-        self.payments.append(_Payment(id=id_, charge=charge, outcome=outcome, made_at=now))
-        return self.payments[-1]
+    def arrive(self) -> None:
+        """Let requests arrive that were on their way."""
+        now = self._clock.now()
+        due, self._late = [one for one in self._late if one[0] <= now], [one for one in self._late if one[0] > now]
+        for arrived, charge in due:
+            self._paid_once(charge, arrived)
+
+    def _paid_once(self, charge: Charge, now: datetime) -> _Payment | None:
+        if charge.id not in self._keys or now - self._keys[charge.id][0] >= KEYS_LAST:
+            id_ = f"pi_charge_{next(self._numbers)}"
+            payment = _Payment(id=id_, charge=charge, outcome=self.comes_to or Paid(id_, _sale(id_, charge, now)))
+            self.payments.append(payment)
+            self._keys[charge.id] = (now, None if self.stores_error else payment)
+            self.stores_error = False
+        return self._keys[charge.id][1]
 
     def _answer(self) -> None:
+        self.arrive()
         if self.is_away:
             raise PaymentsUnavailable("away")
 

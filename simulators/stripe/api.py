@@ -188,7 +188,7 @@ class StripeApi:
                 changed = change(account, method, path, parameters)
                 if changed is None:
                     raise _unrecognized(request)
-                return account.shown(changed, version)
+                return self._reading.expanded(account.shown(changed, version), parameters, version)
 
     def _version(self, request: Request) -> str:
         return request.headers.get("stripe-version") or self._account.api_version or API_VERSION

@@ -116,7 +116,7 @@ def test_what_cannot_be_charged_is_not_recorded(shop: Shop, plan: str, user: Any
     """The key may be used again."""
     with pytest.raises(type(refusal)) as raised:
         shop.pay(plan, user=user)
-    assert refusal == raised.value
+    assert attrs.astuple(refusal) == attrs.astuple(raised.value)
     assert ((), []) == (shop.charges.all(), shop.cards.payments)
     assert ChargeStatus.SUCCEEDED is shop.pay().charge.status
 
@@ -146,7 +146,7 @@ def test_a_key_of_another_charge_is_refused(shop: Shop) -> None:
     for plan, user, fields in (("pro", ADA, ("plan",)), ("pro", BOB, ("user_id", "plan"))):
         with pytest.raises(ChargeDiffers) as raised:
             shop.pay(plan, user=user)
-        assert ChargeDiffers(fields) == raised.value
+        assert fields == raised.value.fields
     assert 1 == len(shop.cards.taken)
 
 
