@@ -3,8 +3,10 @@
 import uuid
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Annotated
 
 import attrs
+import msgspec
 from litestar import Response, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, SkipValidation
@@ -29,6 +31,8 @@ from entrypoints.http.request_bodies import KEY_WANTED
 from entrypoints.services import Services
 
 RETRY_AFTER_SECONDS = "10"
+
+PlanName = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[^\x00]*\Z")]
 
 _SUSPICIONS = frozenset(
     {"fraudulent", "highest_risk_level", "lost_card", "merchant_blacklist", "pickup_card", "stolen_card"}
@@ -64,7 +68,7 @@ class PaymentWanted:
     """The user whose saved card is charged, and the catalogue's id of the pack that they pay."""
 
     user_id: str
-    plan: str
+    plan: PlanName
 
 
 @attrs.frozen(kw_only=True)
