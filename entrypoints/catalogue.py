@@ -39,6 +39,7 @@ _TYPES: Mapping[str, type] = {
     "trial_credits": int,
     "stripe_prices": list,
     "expires_after_days": int,
+    "save_card": bool,
     "retired": bool,
 }
 _TYPE_NAMES = {
@@ -179,6 +180,8 @@ def _mode_problems(table: Mapping[str, Any]) -> list[str]:
             problems.append(
                 "expires_after_days is only for plans with mode payment; a subscription's expire with its period"
             )
+        if "save_card" in table:
+            problems.append("save_card is only for plans with mode payment; a subscription always saves the card")
         if table.get("rollover_cap", 0) != 0 and table.get("rollover", False) is False:
             problems.append("rollover_cap is only for plans with rollover = true")
         return problems
@@ -217,6 +220,7 @@ def _plan(plan_id: str, table: Mapping[str, Any], defaults: Mapping[str, Any]) -
         quantity=quantity_of(table),
         checkout=options_of(table.get("checkout", {}), defaults),
         stripe_prices=tuple(table.get("stripe_prices", ())),
+        saves_card=table.get("save_card", False),
         **{key: table[key] for key in _TAKEN_OVER if key in table},
     )
 

@@ -23,6 +23,8 @@ from domain.usecases.retry_outbox import OutboxRetrier
 from domain.usecases.selling.adopt_customers import CustomerAdopter
 from domain.usecases.selling.cancel_subscription import SubscriptionCanceler
 from domain.usecases.selling.change_subscription import SubscriptionChanger
+from domain.usecases.selling.charge import ChargeService
+from domain.usecases.selling.charge_attempts import ChargeAttempts
 from domain.usecases.selling.open_portal import PortalService
 from domain.usecases.selling.push_plans import PlanPusher
 from domain.usecases.selling.push_portal import PortalPusher
@@ -63,6 +65,8 @@ class Services:
     webhooks: WebhookReceiver
     checkout: CheckoutService
     subscriptions: SubscriptionServices
+    charges: ChargeService
+    charge_attempts: ChargeAttempts
     reader: AccountReader
     credits: Credits
     holds: HoldReader

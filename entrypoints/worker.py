@@ -1,4 +1,4 @@
-"""The worker: refreshes the cache, delivers the outbox, retries parked events, expires credits, and reconciles.
+"""The worker: refreshes the cache, delivers the outbox, retries events, ends charges, expires credits, reconciles.
 
 Any number may run: each piece of work is claimed by one worker, and doing it twice is harmless.
 """
@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from domain.changes.inbox import EventStatus, InboxRecord
 from domain.decisions.batches import NotCommitted
+from domain.payments.charges import Charge
 from domain.ports.cache import CacheUnavailable
 from domain.ports.ledger import LedgerUnavailable
 from domain.ports.payment_provider import PaymentsUnavailable
@@ -60,6 +61,12 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
             _log_retried(handled)
         return len(due) == retry_inbox.BATCH
 
+    async def charge() -> bool:
+        advanced = await services.charge_attempts.run_once()
+        if advanced is not None:
+            _log_charge(advanced)
+        return advanced is not None
+
     async def expire() -> bool:
         settled = await services.credits.execute_overdue()
         not_committed = {user_id: outcome for user_id, outcome in settled.items() if isinstance(outcome, NotCommitted)}
@@ -77,6 +84,7 @@ async def run_worker(services: Services, *, reconcile_every: timedelta | None) -
         _repeat("Refresh of the cache", refresh, IDLE_SECONDS),
         *(_repeat(f"Delivery of {topic}", delivery(topic), IDLE_SECONDS) for topic in deliver_messages.TOPICS),
         _repeat("Inbox retries", decide, WAITING_SECONDS),
+        _repeat("Charges of saved cards", charge, WAITING_SECONDS),
         _repeat("Expiry of credits", expire, EXPIRY_SECONDS),
     ]
     if reconcile_every is not None:
@@ -122,6 +130,14 @@ async def _decided(services: Services, kept: InboxRecord) -> Recorded:
         # An event that raises must not block the others.
         log.exception("Failed to handle %s", kept.type, extra={"event_id": kept.id})
         return await services.inbox_retrier.fail(kept, f"unexpected {type(error).__name__}; see the log")
+
+
+def _log_charge(charge: Charge) -> None:
+    fields = {"charge_id": charge.id, "user_id": charge.user_id, "attempts": charge.attempts, "code": charge.code}
+    if charge.status.is_final:
+        log.info("Charge %s of a saved card is %s", charge.id, charge.status, extra=fields)
+    else:
+        log.warning("Charge %s of a saved card is still unclear; it is looked up again later", charge.id, extra=fields)
 
 
 def _log_retried(handled: Sequence[Retried]) -> None:

@@ -170,6 +170,12 @@ class _Removal(TypedDict):
     kept: list[dict[str, str]]
 
 
+class _Charge(TypedDict):
+    charge: dict[str, Any]
+    is_owner: bool
+    now: datetime
+
+
 SHAPES: Mapping[str, Any] = {
     "account_notify_below": _Account | None,
     "account_read": _Account | None,
@@ -184,6 +190,9 @@ SHAPES: Mapping[str, Any] = {
     "accounts_walked": bool | None,
     "accounts_with_overdue": list[str],
     "balance_at": HistoricalBalance | None,
+    "charge_change": _Charge,
+    "charge_claim_due": _Charge | None,
+    "charge_open": _Charge | None,
     "credence_add_synthetic_users": _SyntheticUsers,
     "credence_backlog": _Backlog,
     "credence_diagnosis": SchemaFacts,

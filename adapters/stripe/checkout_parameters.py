@@ -110,6 +110,8 @@ def _paid_so(request: CheckoutRequest, metadata: Mapping[str, str]) -> dict[str,
         return {"subscription_data": made}
     own = {**metadata, SESSION_KEY: "yes"}
     sale: dict[str, Any] = {"payment_intent_data": {"metadata": own}}
+    if request.plan.saves_card and request.customer_id is not None:
+        sale["payment_intent_data"]["setup_future_usage"] = "off_session"
     if request.plan.checkout.makes_invoice:
         sale["invoice_creation"] = {"enabled": True, "invoice_data": {"metadata": own}}
     return sale

@@ -77,6 +77,8 @@ class Plan:
     """Credits of a trial, once per account; they expire with it."""
     stripe_prices: tuple[str, ...] = ()
     """Ids of Stripe prices that belong to this plan, whatever their amounts."""
+    saves_card: bool = False
+    """Whether a checkout of a pack saves the card, so that the service may charge it later."""
     retired: bool = False
     """Whether it is no longer for sale; renewals and late payments of earlier sales still count."""
 

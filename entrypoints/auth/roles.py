@@ -39,6 +39,7 @@ ROUTES: Mapping[str, Access] = {
     "GET /transactions": EVERY_CALLER,
     "GET /accounts/{user_id}/explanation": EVERY_CALLER,
     "PUT /accounts/{user_id}/low-balance": SERVICES | OPERATORS,
+    "POST /payments": SERVICES,
     "POST /usage": SERVICES,
     "POST /holds": SERVICES,
     "GET /holds/{hold_id}": SERVICES,

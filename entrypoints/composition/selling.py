@@ -1,15 +1,19 @@
-"""Builds the use cases of selling: the catalogue at Stripe, customers, the portal and subscriptions."""
+"""Builds the use cases of selling: the catalogue at Stripe, customers, the portal, subscriptions and saved cards."""
 
+from adapters.postgres.charges import SqlCharges
 from adapters.postgres.price_book import SqlPriceBook
 from adapters.stripe.customers import StripeCustomers
 from adapters.stripe.lookup import StripeLookup
 from adapters.stripe.portal import StripePortal
 from adapters.stripe.products import StripeProducts
+from adapters.stripe.saved_cards import StripeSavedCards
 from adapters.stripe.subscription_changes import StripeSubscriptionChanges
 from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.selling.adopt_customers import CustomerAdopter
 from domain.usecases.selling.cancel_subscription import SubscriptionCanceler
 from domain.usecases.selling.change_subscription import SubscriptionChanger
+from domain.usecases.selling.charge import ChargeService
+from domain.usecases.selling.charge_attempts import ChargeAttempts
 from domain.usecases.selling.customers import CustomerService
 from domain.usecases.selling.examine_portal import PortalExaminer
 from domain.usecases.selling.foresight import CreditsForeseer
@@ -54,6 +58,28 @@ def subscriptions(parts: Parts, recorder: PaymentRecorder) -> SubscriptionServic
             foreseer=foreseer,
         ),
         canceler=SubscriptionCanceler(reader=reader, provider=provider, foreseer=foreseer),
+    )
+
+
+def charges(parts: Parts, recorder: PaymentRecorder) -> ChargeService:
+    """Return what charges saved cards."""
+    return ChargeService(
+        records=SqlCharges(parts.ledger.rpc),
+        attempts=charge_attempts(parts, recorder),
+        accounts=parts.ledger.sql,
+        catalogue=parts.catalogue,
+    )
+
+
+def charge_attempts(parts: Parts, recorder: PaymentRecorder) -> ChargeAttempts:
+    """Return what takes charges to their end."""
+    return ChargeAttempts(
+        records=SqlCharges(parts.ledger.rpc),
+        cards=StripeSavedCards(parts.stripe.patient, parts.clock),
+        customers=customers(parts),
+        accounts=parts.ledger.sql,
+        recorder=recorder,
+        clock=parts.clock,
     )
 
 

@@ -41,6 +41,8 @@ from entrypoints.auth.authenticator import Authenticator
 from entrypoints.composition.parts import Parts, parts
 from entrypoints.composition.selling import (
     adopter,
+    charge_attempts,
+    charges,
     customers,
     portal,
     portal_examiner,
@@ -197,6 +199,8 @@ def _services(
         webhooks=WebhookReceiver(deliveries=_deliveries(parts), recorder=recorder),
         checkout=_checkouts(parts, recorder),
         subscriptions=subscriptions(parts, recorder),
+        charges=charges(parts, recorder),
+        charge_attempts=charge_attempts(parts, recorder),
         reader=_reader(parts),
         credits=credits_,
         holds=HoldReader(wallets=parts.ledger.sql),

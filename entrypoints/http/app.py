@@ -27,6 +27,7 @@ from entrypoints.http.routes.ops_accounts import account_handlers
 from entrypoints.http.routes.ops_grants import gift_handlers
 from entrypoints.http.routes.ops_inbox import inbox_handlers
 from entrypoints.http.routes.ops_synthetic_users import synthetic_user_handlers
+from entrypoints.http.routes.payments import charge_saved_card
 from entrypoints.http.routes.plans import list_plans
 from entrypoints.http.routes.portal import open_portal
 from entrypoints.http.routes.quota import read_quota
@@ -89,6 +90,7 @@ def create_app(open_services: AbstractAsyncContextManager[Services], settings: S
             list_transactions,
             explain_account,
             set_low_balance,
+            charge_saved_card,
             spend_credits,
             *hold_handlers,
             *inbox_handlers,

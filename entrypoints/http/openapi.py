@@ -65,6 +65,7 @@ class Problem:
     held: int | None = None
     hold_status: HoldStatus | None = None
     captured: int | None = None
+    decline_code: str | None = None
 
 
 def problem_responses(*statuses: int) -> Mapping[int, ResponseSpec]:

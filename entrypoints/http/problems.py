@@ -28,6 +28,7 @@ from domain.usecases.read_account import UnknownUser
 from domain.usecases.read_hold import UnknownHold
 from domain.usecases.record_payment import CommitRejected
 from domain.usecases.retry_inbox import NoSale, NotClaimable, UnknownEvent
+from domain.usecases.selling.charge import NoPack
 from domain.usecases.selling.sellable_plans import AlreadySubscribed, UnknownPlan
 from domain.usecases.synthetic_users import LiveDeployment
 from domain.values.accounts import InvalidUserId
@@ -88,6 +89,11 @@ _REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
     Forbidden: (HTTPStatus.FORBIDDEN, "forbidden", "{0.reason}"),
     UnknownUser: (HTTPStatus.NOT_FOUND, "unknown-user", "The user is not in public.users."),
     UnknownPlan: (HTTPStatus.NOT_FOUND, "unknown-plan", "No such plan is for sale; GET /plans lists them."),
+    NoPack: (
+        HTTPStatus.CONFLICT,
+        "not-a-pack",
+        "A saved card can be charged for a pack that has a price; start a checkout for this plan.",
+    ),
     AlreadySubscribed: (HTTPStatus.CONFLICT, "already-subscribed", "The account already has this free plan."),
     UnknownSession: (HTTPStatus.NOT_FOUND, "unknown-session", "You have no such checkout session."),
     UnknownHold: (HTTPStatus.NOT_FOUND, "unknown-hold", "There is no such hold."),

@@ -60,6 +60,12 @@ def test_a_retired_plan_can_not_be_bought(tmp_path: Path, database_url: str, red
     assert (404, "urn:credence:unknown-plan") == (answer.status_code, answer.json()["type"])
 
 
+def test_a_pack_may_save_the_card(tmp_path: Path) -> None:
+    """It does not unless the file says so."""
+    catalogue = load_catalogue(write(tmp_path, GOOD + GOOD.replace("one", "two") + "save_card = true\n"))
+    assert {"one": False, "two": True} == {plan.id: plan.saves_card for plan in catalogue.on_sale}
+
+
 BAD = {
     "no file": None,
     "no TOML": "plans = [",
@@ -84,6 +90,8 @@ BAD = {
     "expiry of no number": GOOD + "expires_after_days = true\n",
     "expiry apart from the period": GOOD + 'mode = "subscription"\ninterval = "month"\nexpires_after_days = 30\n',
     "retired of no truth": GOOD + "retired = 1\n",
+    "card saved of no truth": GOOD + 'save_card = "always"\n',
+    "card saved by a subscription": SUBSCRIPTION + "save_card = true\n",
     "grace of half a day": SUBSCRIPTION + "grace_days = 0.5\n",
     "negative grace": SUBSCRIPTION + "grace_days = -1\n",
     "grace beyond a quarter": SUBSCRIPTION + "grace_days = 91\n",

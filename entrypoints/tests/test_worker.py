@@ -8,18 +8,21 @@ import attrs
 import pytest
 
 from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
+from adapters.memory.charges import MemoryCharges, MemorySavedCards
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.payments import MemoryPayments
 from domain.changes.inbox import EventStatus
+from domain.payments.charges import ChargeId, NewCharge
 from domain.payments.purchases import Link, PaymentStatus, Purchase, PurchaseId
 from domain.payments.reports import Attribution, Delivery, InboxEvent, SaleReport
-from domain.tests.examples import ADA, CATALOGUE, FIVE_DOLLARS, NOON, SetClock
+from domain.tests.examples import ADA, CATALOGUE, FIVE_DOLLARS, NOON, STARTER, SetClock
 from domain.usecases.deliver_messages import OutboxWorker
 from domain.usecases.monitor import Monitor
 from domain.usecases.reconcile import Reconciler
 from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.refresh_cache import CacheRefresher
 from domain.usecases.retry_inbox import BATCH, InboxRetrier
+from domain.usecases.selling.charge_attempts import ChargeAttempts
 from domain.usecases.tests.memory_customers import customers_of
 from domain.values.plans import PlanMode
 from entrypoints.services import Services
@@ -46,6 +49,7 @@ class Needed:
     worker: OutboxWorker
     refresher: CacheRefresher
     inbox_retrier: InboxRetrier
+    charge_attempts: ChargeAttempts
     reconciler: Reconciler
     monitor: Monitor
 
@@ -64,10 +68,20 @@ class World:
         )
         self.recorder = recorder
         inbox = self.ledger.inbox
+        self.charges, self.cards = MemoryCharges(self.clock), MemorySavedCards(self.clock)
+        customers = customers_of(self.ledger)
         self.needed = Needed(
-            worker=OutboxWorker(outbox=self.ledger.outbox, invoices=self.payments, customers=customers_of(self.ledger)),
+            worker=OutboxWorker(outbox=self.ledger.outbox, invoices=self.payments, customers=customers),
             refresher=CacheRefresher(walk=self.ledger.walk, audit=self.ledger.audit, cache=self.cache),
             inbox_retrier=InboxRetrier(inbox=inbox, deliveries=self.bodies, history=self.payments, recorder=recorder),
+            charge_attempts=ChargeAttempts(
+                records=self.charges,
+                cards=self.cards,
+                customers=customers,
+                accounts=self.ledger,
+                recorder=recorder,
+                clock=self.clock,
+            ),
             reconciler=Reconciler(history=self.payments, inbox=inbox, recorder=recorder),
             monitor=Monitor(ledger=self.ledger, cache=self.cache, backlogs=self.ledger),
         )
@@ -115,6 +129,23 @@ async def test_one_bad_event_does_not_keep_the_others_waiting(world: World) -> N
     kept = await world.ledger.inbox.find("evt_1")
     assert kept is not None
     assert "unexpected KeyError; see the log" == kept.reason
+
+
+async def test_what_was_left_of_charges_is_ended(world: World) -> None:
+    """One after the other, whatever becomes of each; and each customer is charged once."""
+    world.ledger.add_user(ADA)
+    customer = await world.needed.charge_attempts.customers.customer_of(ADA, None)
+    world.cards.save(customer, "pm_1")
+    for number in range(3):
+        wanted = NewCharge(
+            id=ChargeId(f"charge {number}"), key=f"key {number}", user_id=ADA, plan_id=STARTER.id, terms=STARTER.terms
+        )
+        await world.charges.open(wanted, lease=timedelta(0))
+    await world.work(lambda: all(one.status.is_final for one in world.charges.all()))
+    assert ["charge 0", "charge 1", "charge 2"] == [*world.cards.taken]
+    account = await world.ledger.account(ADA)
+    assert account is not None
+    assert 150 == account.balance
 
 
 async def test_neither_new_events_nor_old_ones_wait_for_all_others(world: World) -> None:

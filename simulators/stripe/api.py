@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from simulators.http.server import Request, Response
+from simulators.http.server import HangUp, Request, Response
 from simulators.stripe.account.account import StripeAccount
 from simulators.stripe.listening import StripeListening
 from simulators.stripe.objects import API_VERSION, Object
@@ -27,6 +27,8 @@ MIN_KEY_LENGTH = 12
 MAX_IDEMPOTENCY_KEY_LENGTH = 255
 MAX_REMEMBERED_ANSWERS = 10_000
 REMEMBERED_SECONDS = 24 * 3600
+NO_ANSWER = 0
+DECLINED = 402
 
 Do = Callable[[Callable[[], Object]], Object]
 """Does something to the account, and lets the world know of the events that it made."""
@@ -47,6 +49,8 @@ class _Fault:
     status: int
     is_stored: bool
     """Whether the error is stored under the key of the request, and repeated for a day."""
+    is_applied: bool
+    """Whether the request is carried out, although nobody hears of it."""
 
 
 class StripeApi:
@@ -66,8 +70,20 @@ class StripeApi:
         """Return Stripe's answer, refusals among them."""
         date = formatdate(self._account.now(), usegmt=True)
         headers = {"Request-Id": f"req_{uuid.uuid4().hex[:14]}", "Date": date}
+        fault = self._next_fault(request.path)
+        if fault is None:
+            return self._answered(request, headers)
+        if fault.is_applied:
+            self._answered(request, headers)
+        if fault.status == NO_ANSWER:
+            raise HangUp
+        refused, key = _fault(fault.status), request.headers.get("idempotency-key")
+        if fault.is_stored and key is not None:
+            self._remember(key, request, _decoded(request.body), headers, refused)
+        return json_answer(refused.body, refused.status, headers=headers)
+
+    def _answered(self, request: Request, headers: dict[str, str]) -> Response:
         try:
-            self._fail_if_asked(request, headers["Request-Id"])
             if request.method not in ("GET", "POST", "DELETE"):
                 headers["Allow"] = "GET, POST, DELETE"
                 raise refusal(405, f"Unrecognized request method ({request.method}: {request.path}).")
@@ -78,26 +94,35 @@ class StripeApi:
         except Refusal as refused:
             return json_answer(refused.body, refused.status, headers=headers)
 
-    def fail_next(self, count: int = 1, *, status: int = 500, path: str = "/v1/", is_stored: bool = False) -> None:
+    def fail_next(
+        self,
+        count: int = 1,
+        *,
+        status: int = 500,
+        path: str = "/v1/",
+        is_stored: bool = False,
+        is_applied: bool = False,
+    ) -> None:
         """Refuse the next requests below a path with this status, as Stripe does when it is not well.
 
-        An error that is stored is repeated for every request of the same key.
+        With NO_ANSWER as the status the connection is closed instead. An error that is stored is repeated for every
+        request of the same key. What is applied is done all the same.
         """
-        self._faults += [_Fault(path, status, is_stored)] * count
+        self._faults += [_Fault(path, status, is_stored, is_applied)] * count
 
-    def _fail_if_asked(self, request: Request, request_id: str) -> None:
+    def _next_fault(self, path: str) -> _Fault | None:
         with self._lock:
-            fault = next((fault for fault in self._faults if request.path.startswith(fault.path)), None)
-            if fault is None:
-                return
-            self._faults.remove(fault)
-            refused, key = _fault(fault.status), request.headers.get("idempotency-key")
-            if fault.is_stored and key is not None:
-                asked = (f"{request.method} {request.path}", _decoded(request.body))
-                self._remembered[key] = _Remembered(
-                    asked, refused.body, request_id, self._account.now(), refused.status
-                )
-            raise refused
+            fault = next((fault for fault in self._faults if path.startswith(fault.path)), None)
+            if fault is not None:
+                self._faults.remove(fault)
+            return fault
+
+    def _remember(
+        self, key: str, request: Request, parameters: Mapping[str, Any], headers: Mapping[str, str], refused: Refusal
+    ) -> None:
+        asked = (f"{request.method} {request.path}", parameters)
+        now = self._account.now()
+        self._remembered[key] = _Remembered(asked, refused.body, headers["Request-Id"], now, refused.status)
 
     def _show(self, request: Request) -> Object:
         parameters = _decoded(request.target.partition("?")[2].encode())
@@ -119,7 +144,12 @@ class StripeApi:
         with self._lock:
             first, now = self._remembered.get(key), self._account.now()
             if first is None or now >= first.at + REMEMBERED_SECONDS:
-                answer = self._change(request, parameters)
+                try:
+                    answer = self._change(request, parameters)
+                except Refusal as refused:
+                    if refused.status == DECLINED:  # what a bank said is an answer; what is invalid was never done
+                        self._remember(key, request, parameters, headers, refused)
+                    raise
                 self._remembered[key] = _Remembered(asked, answer, headers["Request-Id"], now)
                 if len(self._remembered) > MAX_REMEMBERED_ANSWERS:
                     self._remembered.popitem(last=False)
@@ -161,7 +191,7 @@ class StripeApi:
                 changed = change(account, method, path, parameters)
                 if changed is None:
                     raise _unrecognized(request)
-                return account.shown(changed, version)
+                return self._reading.expanded(account.shown(changed, version), parameters, version)
 
     def _version(self, request: Request) -> str:
         return request.headers.get("stripe-version") or self._account.api_version or API_VERSION

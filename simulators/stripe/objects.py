@@ -138,6 +138,28 @@ def payment_intent(
     }
 
 
+def payment_method(method_id: str, kind: str, details: Object, *, created: int, **fields: Any) -> Object:
+    """Return a card, or another way to pay, with its details."""
+    return {
+        "id": method_id,
+        "object": "payment_method",
+        "allow_redisplay": "unspecified",
+        "billing_details": {"address": None, "email": None, "name": None, "phone": None},
+        "created": created,
+        "customer": None,
+        "livemode": False,
+        "metadata": {},
+        "type": kind,
+        kind: details,
+        **fields,
+    }
+
+
+def card(brand: str, digits: str) -> Object:
+    """Return what a card shows of itself."""
+    return {"brand": brand, "country": "US", "exp_month": 12, "exp_year": 2040, "funding": "credit", "last4": digits}
+
+
 def customer(customer_id: str, *, created: int, **fields: Any) -> Object:
     """Return a customer; a balance below zero is what we owe them."""
     return {

@@ -142,9 +142,9 @@ class StripeStandIn:
         """Deliver new events again; those of the outage are not made up for."""
         self._is_paused = False
 
-    def fail_next(self, count: int = 1, *, status: int = 500, path: str = "/v1/", is_stored: bool = False) -> None:
-        """Let the API refuse its next requests below a path with this status; a stored one is repeated for a day."""
-        self._api.fail_next(count, status=status, path=path, is_stored=is_stored)
+    def fail_next(self, count: int = 1, *, status: int = 500, path: str = "/v1/", **how: bool) -> None:
+        """Let the API fail its next requests below a path, as :meth:`StripeApi.fail_next` says."""
+        self._api.fail_next(count, status=status, path=path, **how)
 
     def twin(self, event: Object) -> Object:
         """Return another event of the same content, to be delivered by `deliver`."""

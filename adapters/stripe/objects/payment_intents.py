@@ -11,6 +11,9 @@ from domain.values.plans import PlanMode
 
 INTENT_EVENTS = frozenset({"payment_intent.succeeded"})
 
+CHARGE_KEY = "credence_charge"
+"""The id of our charge of a saved card: such a payment has neither session nor invoice."""
+
 
 def read_payment_intent(
     intent: Object, occurred_at: datetime | None, *, event_type: str | None = None, claimed: bool = False
@@ -52,7 +55,7 @@ def read_payment_intent(
         paid=price,
         attribution=fields.attribution(metadata),
         sold_at=fields.moment(intent.get("created")),
-        is_complete=False,
+        is_complete=CHARGE_KEY in metadata,
         rank=OrderRank.INTENT,
     )
 

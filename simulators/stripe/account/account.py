@@ -201,6 +201,8 @@ class StripeAccount(Books):
         self._by_intent[intent_id] = checkout
         self.step("payment_intent.created", checkout.intent, **UNPAID)
         if charge_id is not None:
+            if (usage := checkout.order.future_usage) is not None and checkout.intent["customer"] is not None:
+                self.save_card(checkout.intent, usage)
             self._collect(checkout, checkout.intent)
         else:
             self.step("payment_intent.processing", checkout.intent)

@@ -12,7 +12,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from simulators.stripe.account.shapes import shown
-from simulators.stripe.objects import API_VERSION, Object, customer, event, payment_intent, webhook_endpoint
+from simulators.stripe.objects import (
+    API_VERSION,
+    Object,
+    card,
+    customer,
+    event,
+    payment_intent,
+    payment_method,
+    webhook_endpoint,
+)
 from simulators.stripe.requests.refusals import invalid, missing
 
 UNPAID = {"status": "requires_payment_method", "amount_received": 0, "latest_charge": None}
@@ -125,6 +134,14 @@ class Books:
         self.keep(intent)
         self.step("payment_intent.created", intent, **UNPAID)
         return intent
+
+    def save_card(self, intent: Object, usage: str) -> None:
+        """Let the card that pays be saved for the customer of the payment; it is a good one."""
+        visa = card("visa", "4242")
+        made = payment_method(self.new_id("pm_"), "card", visa, created=self.now(), allow_redisplay="limited")
+        self.keep(made | {"customer": intent["customer"]})
+        intent |= {"payment_method": made["id"], "setup_future_usage": usage}
+        self.step("payment_method.attached", self.kept("payment_method", made["id"]))
 
     def add_endpoint(self, parameters: Mapping[str, Any]) -> Object:
         """Return a webhook endpoint as it is shown; nothing is delivered to it.

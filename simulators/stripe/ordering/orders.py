@@ -78,6 +78,7 @@ class Order:
     customer: str | None = None
     customer_update: tuple[tuple[str, str], ...] = ()
     saved_methods: Object | None = None
+    future_usage: str | None = None
     client_reference_id: str | None
     allow_promotion_codes: bool | None
     creates_invoice: bool
@@ -122,6 +123,7 @@ def order(parameters: Mapping[str, Any], *, api_version: str = API_VERSION) -> O
         customer=text(parameters, "customer"),
         customer_update=_customer_update(parameters),
         saved_methods=_saved_methods(parameters),
+        future_usage=_future_usage(intent),
         client_reference_id=text(parameters, "client_reference_id"),
         allow_promotion_codes=promotion,
         creates_invoice=boolean(invoice, "enabled", "invoice_creation") or False,
@@ -151,6 +153,15 @@ def _customer_update(parameters: Mapping[str, Any]) -> tuple[tuple[str, str], ..
         if value not in ("auto", "never"):
             raise invalid(f"Invalid customer_update[{name}]: must be one of auto or never", f"customer_update[{name}]")
     return tuple((str(name), str(value)) for name, value in sorted(given.items()))
+
+
+def _future_usage(intent: Mapping[str, Any]) -> str | None:
+    """Return whether the card that pays is saved, and for what."""
+    given = text(intent, "setup_future_usage", "payment_intent_data")
+    if given not in (None, "off_session", "on_session"):
+        place = "payment_intent_data[setup_future_usage]"
+        raise invalid(f"Invalid {place}: must be one of off_session or on_session", place)
+    return given
 
 
 def _saved_methods(parameters: Mapping[str, Any]) -> Object | None:

@@ -20,6 +20,7 @@ from simulators.stripe.requests.parameters import (
 from simulators.stripe.requests.refusals import declined, invalid
 from simulators.stripe.resources.edits import edit
 from simulators.stripe.resources.payment_methods import Outcome, found_method, outcome_of
+from simulators.stripe.selling.saved_cards import is_off_session, refuse_others
 
 _CONFIRMATION = ("mandate_data", "off_session", "payment_method", "payment_method_options", "return_url")
 _PARAMETERS = (
@@ -57,7 +58,7 @@ def change(account: StripeAccount, method: str, path: list[str], parameters: Map
             intent = account.kept("payment_intent", wanted)
             _refuse_unless(intent, "confirmed", *_UNPAID)
             _take_method(account, intent, parameters)
-            return confirm(account, intent)
+            return confirm(account, intent, is_away=is_off_session(parameters, confirms=True))
         case "POST", ["payment_intents", wanted, "capture"]:
             return _capture(account, account.kept("payment_intent", wanted), parameters)
         case "POST", ["payment_intents", wanted, "cancel"]:
@@ -85,8 +86,8 @@ def new_intent(account: StripeAccount, amount: int, in_currency: str, **fields: 
     return intent
 
 
-def confirm(account: StripeAccount, intent: Object) -> Object:
-    """Pay an intent by its method, with all that its bank makes of it.
+def confirm(account: StripeAccount, intent: Object, *, is_away: bool = False) -> Object:
+    """Pay an intent by its method, with all that its bank makes of it; the customer may be away.
 
     :raises Refusal: if it has no method, or the bank declines.
     """
@@ -95,9 +96,11 @@ def confirm(account: StripeAccount, intent: Object) -> Object:
         raise invalid(message, "payment_method", code="payment_intent_unexpected_state")
     method = account.kept("payment_method", intent["payment_method"])
     outcome = outcome_of(method)
-    if outcome.decline is not None:
-        _fail(account, intent, method, outcome.decline)
-        raise declined(outcome.decline, intent=account.shown(intent))
+    refuse_others(method, intent["customer"])
+    decline = outcome.decline or ("authentication_required" if outcome.needs_action and is_away else None)
+    if decline is not None:
+        _fail(account, intent, method, decline)
+        raise declined(decline, intent=account.shown(intent))
     if outcome.needs_action:
         intent |= {"status": "requires_action", "next_action": {"type": "use_stripe_sdk", "use_stripe_sdk": {}}}
         account.report("payment_intent.requires_action", intent)
@@ -135,6 +138,7 @@ def _made(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
         account.kept("customer", customer)
     manual = text(parameters, "capture_method") == "manual"
     confirms = boolean(parameters, "confirm") or False
+    is_away = is_off_session(parameters, confirms=confirms)
     method_id = text(parameters, "payment_method")
     method = found_method(account, method_id) if method_id else None
     intent = new_intent(
@@ -153,7 +157,7 @@ def _made(account: StripeAccount, parameters: Mapping[str, Any]) -> Object:
         shipping=mapping(parameters, "shipping") or None,
         status="requires_confirmation" if method else "requires_payment_method",
     )
-    return confirm(account, intent) if confirms else intent
+    return confirm(account, intent, is_away=is_away) if confirms else intent
 
 
 def _take_method(account: StripeAccount, intent: Object, parameters: Mapping[str, Any]) -> None:

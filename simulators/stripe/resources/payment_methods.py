@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 
 from simulators.stripe.account.account import StripeAccount
-from simulators.stripe.objects import Object
+from simulators.stripe.objects import Object, card, payment_method
 from simulators.stripe.requests.parameters import mapping, metadata, refuse_unknown, require, text
 from simulators.stripe.requests.refusals import declined, invalid, missing
 from simulators.stripe.resources.edits import edit
@@ -98,8 +98,17 @@ def found_method(account: StripeAccount, wanted: str) -> Object:
 
 def outcome_of(method: Object) -> Outcome:
     """Return what comes of a payment by this method."""
-    found: Outcome = method["_outcome"]
+    found: Outcome = method.get("_outcome", PAID)
     return found
+
+
+def save(account: StripeAccount, customer_id: str, name: str = "visa", *, decline: str | None = None) -> Object:
+    """Return a test card that a customer saved before, and that is declined from now on if there is a code."""
+    saved = _of_card(account, name, name)
+    saved["customer"] = customer_id
+    if decline is not None:
+        saved["_outcome"] = attrs.evolve(outcome_of(saved), decline=decline, declines_when_attached=False)
+    return saved
 
 
 def attach(account: StripeAccount, method: Object, customer_id: str) -> Object:
@@ -144,8 +153,7 @@ def _of_card(
         raise missing("PaymentMethod", asked, param="payment_method", status=400)
     digits, outcome = known
     brand = name if name in ("mastercard", "amex", "discover") else "visa"
-    shown = {"brand": brand, "country": "US", "exp_month": 12, "exp_year": 2040, "funding": "credit", "last4": digits}
-    return _kept(account, "card", shown, outcome, details or {}, fields or {})
+    return _kept(account, "card", card(brand, digits), outcome, details or {}, fields or {})
 
 
 def _kept(
@@ -156,18 +164,7 @@ def _kept(
     details: Mapping[str, Any],
     fields: dict[str, str],
 ) -> Object:
-    made: Object = {
-        "id": account.new_id("pm_"),
-        "object": "payment_method",
-        "allow_redisplay": "unspecified",
-        "billing_details": {"address": None, "email": None, "name": None, "phone": None, **details},
-        "created": account.now(),
-        "customer": None,
-        "livemode": False,
-        "metadata": fields,
-        "type": kind,
-        kind: shown,
-        "_outcome": outcome,
-    }
+    made = payment_method(account.new_id("pm_"), kind, shown, created=account.now(), metadata=fields, _outcome=outcome)
+    made["billing_details"] |= details
     account.keep(made)
     return made

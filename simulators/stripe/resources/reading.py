@@ -12,6 +12,7 @@ from simulators.stripe.requests.refusals import invalid, missing
 from simulators.stripe.resources.payment_pages import shown_page
 from simulators.stripe.selling import portal
 from simulators.stripe.selling.price_books import chosen
+from simulators.stripe.selling.saved_cards import methods_of
 from simulators.stripe.selling.searches import found_customers
 
 _KINDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -56,7 +57,7 @@ class StripeReading:
                 return self._each_expanded(sessions, parameters, version)
             case ["checkout", "sessions", session_id]:
                 session = self._account.session(session_id)
-                return self._expanded(_found("checkout.session", session_id, session), parameters, version)
+                return self.expanded(_found("checkout.session", session_id, session), parameters, version)
             case ["checkout", "sessions", session_id, "line_items"]:
                 items = self._account.line_items(session_id)
                 return page(items[::-1], f"/v1/checkout/sessions/{session_id}/line_items", parameters)
@@ -86,6 +87,8 @@ class StripeReading:
                 return page(moves, f"/v1/customers/{wanted}/balance_transactions", parameters)
             case ["billing_portal", *_]:
                 return portal.show(self._account, path, parameters)
+            case ["customers", wanted, "payment_methods"]:
+                return methods_of(self._account, wanted, parameters, version)
             case ["customers", "search"]:
                 return found_customers(self._account, parameters)
             case ["customers", wanted] if self._account.has("deleted_customer", wanted):
@@ -102,7 +105,7 @@ class StripeReading:
                 return self._each_expanded(found, parameters, version)
             case [kind, wanted] if kind in _KINDS:
                 kept = self._account.kept(_KINDS[kind][0], wanted)
-                return self._expanded(self._account.shown(kept, version), parameters, version)
+                return self.expanded(self._account.shown(kept, version), parameters, version)
             case _:
                 return None
 
@@ -132,7 +135,8 @@ class StripeReading:
         found = page(chosen, "/v1/invoice_payments", others, filters=_KINDS["invoice_payments"][1])
         return found | {"data": [self._account.shown(one, version) for one in found["data"]]}
 
-    def _expanded(self, fields: Object, parameters: Mapping[str, Any], version: str) -> Object:
+    def expanded(self, fields: Object, parameters: Mapping[str, Any], version: str) -> Object:
+        """Return an object with those that a request wants to be shown within."""
         wanted = parameters.get("expand", {})
         for name in sorted(wanted.values()) if isinstance(wanted, Mapping) else []:
             fields = self._expand(fields, str(name).split("."), version)
@@ -143,7 +147,7 @@ class StripeReading:
         wanted = parameters.get("expand", {})
         names = [str(name) for name in wanted.values()] if isinstance(wanted, Mapping) else []
         within = {str(place): name.removeprefix("data.") for place, name in enumerate(names)}
-        return found | {"data": [self._expanded(one, {"expand": within}, version) for one in found["data"]]}
+        return found | {"data": [self.expanded(one, {"expand": within}, version) for one in found["data"]]}
 
     def _expand(self, fields: Object, path: list[str], version: str) -> Object:
         name, *rest = path

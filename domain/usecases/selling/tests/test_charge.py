@@ -1,0 +1,277 @@
+"""Charges of saved cards on the adapters in memory: what is refused, what is repeated, and what happens when."""
+
+from datetime import timedelta
+from typing import Any
+
+import attrs
+import pytest
+
+from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
+from adapters.memory.charges import MemoryCharges, MemorySavedCards
+from adapters.memory.customers import MemoryCustomers
+from adapters.memory.ledger import MemoryLedger
+from adapters.memory.payments import MemoryPayments
+from domain.decisions.charging import AfterLookUp, Step, after_look_up, next_step, pause_after
+from domain.payments.charges import (
+    TRANSITIONS,
+    AuthenticationRequired,
+    Charge,
+    ChargeId,
+    ChargeStatus,
+    Declined,
+    NewCharge,
+    NotCharged,
+    Paid,
+    Undecided,
+    status_of,
+)
+from domain.payments.reports import Irrelevant
+from domain.tests.examples import ADA, BOB, MONTHLY, NOON, STARTER, SetClock
+from domain.tests.examples import run_at_once as run
+from domain.usecases.read_account import UnknownUser
+from domain.usecases.record_payment import PaymentRecorder
+from domain.usecases.selling.charge import ChargeDiffers, ChargeResult, ChargeService, NoPack
+from domain.usecases.selling.charge_attempts import ChargeAttempts
+from domain.usecases.selling.sellable_plans import UnknownPlan
+from domain.usecases.tests.memory_customers import customers_of
+from domain.values.customers import CustomerId
+from domain.values.money import Money
+from domain.values.plans import Catalogue, PlanId, Terms
+
+FREE = attrs.evolve(STARTER, id=PlanId("free"), terms=Terms(credits=5, price=Money(amount=0, currency="usd")))
+PRO = attrs.evolve(STARTER, id=PlanId("pro"), terms=Terms(credits=250, price=Money(amount=2000, currency="usd")))
+OLD = attrs.evolve(STARTER, id=PlanId("old"), retired=True)
+CATALOGUE = Catalogue({plan.id: plan for plan in (STARTER, PRO, MONTHLY, FREE, OLD)})
+HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
+CHARGE = Charge(
+    id=ChargeId("c"),
+    user_id=ADA,
+    plan_id=STARTER.id,
+    credits=50,
+    amount=500,
+    currency="usd",
+    status=ChargeStatus.CREATED,
+    attempts=1,
+    created_at=NOON,
+)
+
+
+class Shop:
+    """Ada, a customer with a saved card."""
+
+    def __init__(self) -> None:
+        self.clock = SetClock()
+        self.ledger, self.provider = MemoryLedger(self.clock), MemoryCustomers()
+        self.ledger.add_user(ADA, "ada@example.com")
+        self.cards, self.charges = MemorySavedCards(self.clock), MemoryCharges(self.clock)
+        cache = MemoryQuotaCache()
+        self.attempts = ChargeAttempts(
+            records=self.charges,
+            cards=self.cards,
+            customers=customers_of(self.ledger, self.provider),
+            accounts=self.ledger,
+            recorder=PaymentRecorder(
+                ledger=self.ledger,
+                cache=cache,
+                markers=MemorySessionMarkers(self.clock, cache),
+                payments=MemoryPayments(),
+                catalogue=CATALOGUE,
+                livemode=False,
+            ),
+            clock=self.clock,
+        )
+        self.service = ChargeService(
+            records=self.charges, attempts=self.attempts, accounts=self.ledger, catalogue=CATALOGUE
+        )
+        self.customer: CustomerId = run(self.attempts.customers.customer_of(ADA, "ada@example.com"))
+        self.numbers = 0
+
+    def pay(self, plan: str = "starter", *, key: str = "key", user: Any = ADA) -> ChargeResult:
+        self.numbers += 1
+        charge_id = ChargeId(f"00000000-0000-0000-0000-{self.numbers:012}")
+        return run(self.service.charge(user, plan, key=key, charge_id=charge_id))
+
+    @property
+    def balance(self) -> int:
+        return self.ledger.accounts.get(ADA).balance
+
+
+@pytest.fixture
+def shop() -> Shop:
+    made = Shop()
+    made.cards.save(made.customer, "pm_1")
+    return made
+
+
+@pytest.mark.parametrize(
+    ("plan", "user", "refusal"),
+    [
+        ("nothing", ADA, UnknownPlan("nothing")),
+        ("old", ADA, UnknownPlan("old")),
+        ("monthly", ADA, NoPack("monthly")),
+        ("free", ADA, NoPack("free")),
+        ("starter", BOB, UnknownUser(BOB)),
+    ],
+)
+def test_what_cannot_be_charged_is_not_recorded(shop: Shop, plan: str, user: Any, refusal: Exception) -> None:
+    """The key may be used again."""
+    with pytest.raises(type(refusal)) as raised:
+        shop.pay(plan, user=user)
+    assert attrs.astuple(refusal) == attrs.astuple(raised.value)
+    assert ((), []) == (shop.charges.all(), shop.cards.payments)
+    assert ChargeStatus.SUCCEEDED is shop.pay().charge.status
+
+
+def test_one_key_charges_once(shop: Shop) -> None:
+    """What it says is what it said first; the credits are there by then."""
+    first, again = shop.pay(), shop.pay()
+    assert (False, True) == (first.is_repeated, again.is_repeated)
+    assert first.charge == again.charge
+    assert (ChargeStatus.SUCCEEDED, 1, 50) == (first.charge.status, len(shop.cards.taken), shop.balance)
+    assert ChargeStatus.SUCCEEDED is shop.pay("pro", key="other").charge.status
+    assert (2, 300) == (len(shop.cards.taken), shop.balance)
+
+
+def test_a_key_says_what_it_said_although_the_plan_is_sold_no_more(shop: Shop) -> None:
+    """The sale is over; its plan need not be on sale still."""
+    first = shop.pay()
+    later = attrs.evolve(shop.service, catalogue=Catalogue({}))
+    again = run(later.charge(ADA, "starter", key="key", charge_id=ChargeId("another")))
+    assert (first.charge, True) == (again.charge, again.is_repeated)
+
+
+def test_a_key_of_another_charge_is_refused(shop: Shop) -> None:
+    """It names what differs, and the first charge stays as it is."""
+    shop.ledger.add_user(BOB)
+    shop.pay()
+    for plan, user, fields in (("pro", ADA, ("plan",)), ("pro", BOB, ("user_id", "plan"))):
+        with pytest.raises(ChargeDiffers) as raised:
+            shop.pay(plan, user=user)
+        assert fields == raised.value.fields
+    assert 1 == len(shop.cards.taken)
+
+
+def test_terms_are_those_of_the_first_request(shop: Shop) -> None:
+    """A price that changes while a charge is unclear changes neither what is charged nor what it brings."""
+    shop.cards.is_away = True
+    assert ChargeStatus.CREATED is shop.pay().charge.status
+    shop.cards.is_away = False
+    dearer = attrs.evolve(STARTER, terms=Terms(credits=10, price=Money(amount=900, currency="usd")))
+    attempts = attrs.evolve(
+        shop.attempts, recorder=attrs.evolve(shop.attempts.recorder, catalogue=Catalogue({dearer.id: dearer}))
+    )
+    shop.clock.moment += timedelta(minutes=3)
+    assert run(attempts.run_once()) is not None
+    assert ([500], 50) == ([one.charge.amount for one in shop.cards.payments], shop.balance)
+
+
+def test_nobody_without_a_card_is_charged() -> None:
+    """The key stays without; a new one may find a card."""
+    shop = Shop()
+    for _ in range(2):
+        charge = shop.pay().charge
+        assert (ChargeStatus.ABANDONED, "no_saved_card") == (charge.status, charge.code)
+    shop.cards.save(shop.customer, "pm_1")
+    assert ChargeStatus.ABANDONED is shop.pay().charge.status
+    assert ChargeStatus.SUCCEEDED is shop.pay(key="new").charge.status
+
+
+def test_a_customer_who_was_deleted_at_stripe_is_noted(shop: Shop) -> None:
+    """They have no card any more; the next use makes another customer."""
+    shop.cards.delete_customer(shop.customer)
+    charge = shop.pay().charge
+    assert (ChargeStatus.ABANDONED, "no_saved_card") == (charge.status, charge.code)
+    link = run(shop.ledger.customers.customer_of(ADA))
+    assert link is not None
+    assert link.is_deleted
+
+
+def test_a_key_that_may_not_make_customers_is_said_to(shop: Shop) -> None:
+    """It is certain that nothing was charged."""
+    shop.ledger.add_user(BOB)
+    shop.provider.refuses = True
+    charge = shop.pay(user=BOB).charge
+    assert (ChargeStatus.ABANDONED, "no_permission") == (charge.status, charge.code)
+
+
+def test_a_user_who_left_meanwhile_is_charged_and_not_lost(shop: Shop) -> None:
+    """What they paid waits as any payment of a user who is gone."""
+    wanted = NewCharge(id=ChargeId("c1"), key="k", user_id=ADA, plan_id=STARTER.id, terms=STARTER.terms)
+    opened = run(shop.charges.open(wanted, lease=timedelta(0)))
+    shop.ledger.delete_user(ADA)
+    charge = run(shop.attempts.advance(opened, shop.clock.now()))
+    assert (ChargeStatus.SUCCEEDED, 1) == (charge.status, len(shop.cards.taken))
+
+
+def test_a_payment_that_nobody_decides_is_canceled_after_a_day(shop: Shop) -> None:
+    """Then it is certain that nothing will be charged."""
+    shop.cards.comes_to = Undecided("pi_charge_1")  # type: ignore[assignment]  # what a request may leave behind
+    assert ChargeStatus.CHARGING is shop.pay().charge.status
+    statuses = []
+    for _ in range(13):
+        shop.clock.moment += 2 * HOUR
+        run(shop.attempts.run_once())
+        statuses.append(shop.charges.all()[0].status)
+    assert [ChargeStatus.CHARGING] * 11 + [ChargeStatus.ABANDONED] * 2 == statuses
+    assert "canceled" == shop.charges.all()[0].code
+
+
+def test_a_charge_that_nothing_was_asked_for_is_given_up_after_an_hour(shop: Shop) -> None:
+    """Nobody is charged long after the request."""
+    shop.cards.is_away = True
+    shop.pay()
+    shop.cards.is_away = False
+    shop.clock.moment += HOUR
+    run(shop.attempts.run_once())
+    charge = shop.charges.all()[0]
+    assert (ChargeStatus.ABANDONED, "interrupted", []) == (charge.status, charge.code, shop.cards.payments)
+
+
+@pytest.mark.parametrize(
+    ("status", "age", "step"),
+    [
+        (ChargeStatus.CREATED, timedelta(0), Step.PREPARE),
+        (ChargeStatus.CREATED, HOUR - timedelta(seconds=1), Step.PREPARE),
+        (ChargeStatus.CREATED, HOUR, Step.ABANDON),
+        (ChargeStatus.CHARGING, timedelta(0), Step.LOOK_UP),
+        (ChargeStatus.CHARGING, 9 * DAY, Step.LOOK_UP),
+    ],
+)
+def test_the_next_step_depends_on_state_and_age(status: ChargeStatus, age: timedelta, step: Step) -> None:
+    """Money is asked for only after a look-up, but for the first time."""
+    assert step is next_step(attrs.evolve(CHARGE, status=status), NOON + age)
+
+
+@pytest.mark.parametrize(
+    ("found", "age", "step"),
+    [
+        (None, timedelta(0), AfterLookUp.SEND),
+        (None, HOUR - timedelta(seconds=1), AfterLookUp.SEND),
+        (None, HOUR, AfterLookUp.WAIT),
+        (None, DAY - timedelta(seconds=1), AfterLookUp.WAIT),
+        (None, DAY, AfterLookUp.ABANDON),
+        (Undecided("pi_1"), timedelta(0), AfterLookUp.WAIT),
+        (Undecided("pi_1"), DAY, AfterLookUp.CANCEL),
+    ],
+)
+def test_what_follows_a_look_up_depends_on_the_first_request(found: Any, age: timedelta, step: AfterLookUp) -> None:
+    """Not on the record's age: it may have waited before Stripe was asked."""
+    charge = attrs.evolve(CHARGE, created_at=NOON - DAY, charging_since=NOON)
+    assert step is after_look_up(charge, found, NOON + age)
+
+
+def test_pauses_grow_to_ten_minutes() -> None:
+    """So that a day's wait costs Stripe 150 requests at most."""
+    assert [5, 10, 20, 40, 600, 600] == [pause_after(attempts) for attempts in (1, 2, 3, 4, 9, 10**6)]
+
+
+def test_a_final_state_has_no_next_one() -> None:
+    """And each outcome has a state that may follow a request."""
+    outcomes = (
+        Paid("pi", Irrelevant("")),
+        Declined(None, "c", False),
+        AuthenticationRequired(None),
+        NotCharged("c"),
+    )
+    finals = {status_of(outcome) for outcome in outcomes}
+    assert finals == {status for status in ChargeStatus if status.is_final} == TRANSITIONS[ChargeStatus.CHARGING]
