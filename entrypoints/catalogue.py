@@ -130,7 +130,8 @@ def _problems(plan_id: str, table: object, defaults: Mapping[str, Any]) -> list[
     problems += [f"{key} must be {_TYPE_NAMES[wanted]}" for key, wanted in wrong.items()]
     problems += offer_problems({key: value for key, value in table.items() if key not in wrong})
     own = {} if "checkout" in wrong else table.get("checkout", {})
-    problems += option_problems(own) or conflicts(own, defaults, table.get("mode", "payment"))
+    saves_card = table.get("save_card") is True
+    problems += option_problems(own) or conflicts(own, defaults, table.get("mode", "payment"), saves_card=saves_card)
     problems += _mode_problems(table)
     problems += _value_problems(table)
     problems += [

@@ -62,7 +62,7 @@ def option_problems(table: object) -> list[str]:
     return problems
 
 
-def conflicts(own: Mapping[str, Any], defaults: Mapping[str, Any], mode: str) -> list[str]:
+def conflicts(own: Mapping[str, Any], defaults: Mapping[str, Any], mode: str, *, saves_card: bool) -> list[str]:
     """Return, in words, what Stripe refuses of a plan's options together; each table is valid by itself."""
     problems = []
     if mode == PlanMode.SUBSCRIPTION and "invoice" in own:
@@ -82,6 +82,10 @@ def conflicts(own: Mapping[str, Any], defaults: Mapping[str, Any], mode: str) ->
         for key, (is_used, why) in excluded.items()
         if is_used
     ]
+    if saves_card:
+        problems.append(
+            "save_card cannot be used with checkout.managed_payments: only Stripe can sell for the card then"
+        )
     if options.tax_code is None:
         problems.append("checkout.managed_payments needs a checkout.tax_code that is eligible for it")
     elif not _DIGITAL.fullmatch(options.tax_code):

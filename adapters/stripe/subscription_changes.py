@@ -14,7 +14,7 @@ from adapters.stripe.objects.fields import PLAN_KEY, TERMS_KEY, USER_ID_KEY, Unr
 from adapters.stripe.objects.invoice_previews import read_preview
 from adapters.stripe.objects.prices import PRICE_CREDITS_KEY, PRICE_PLAN_KEY, read_price
 from adapters.stripe.objects.subscriptions import read_subscription
-from domain.payments.line_terms import MadePrice
+from domain.payments.line_terms import MadePrice, made_price
 from domain.payments.reports import SubscriptionReport
 from domain.payments.subscription_changes import (
     Cancellation,
@@ -27,6 +27,7 @@ from domain.payments.subscriptions import SubscriptionId
 from domain.ports.payment_provider import PaymentsUnavailable
 from domain.ports.subscription_changes import ChangeDeclined, ChangeRefused
 from domain.values.plans import Plan
+from domain.values.prices import PlanPrice
 
 if TYPE_CHECKING:
     from stripe.params import InvoiceCreatePreviewParams, PriceCreateParams, SubscriptionUpdateParams
@@ -49,24 +50,16 @@ class StripeSubscriptionChanges:
             found = await dated(self._v1.subscriptions.retrieve_async, subscription_id)
             return _subscription(*found) if found else None
 
-    async def make_price(self, plan: Plan) -> MadePrice:
-        """Return a price of the plan's terms, of a product with the plan's name; within a day it is the same one.
+    async def make_price(self, plan: Plan, sells: PlanPrice) -> MadePrice:
+        """Return a price of the plan, of a product with the plan's name; within a day it is the same one.
 
         :raises PaymentsUnavailable: if Stripe cannot be reached, or rejects the request.
         """
-        terms = plan.terms
-        parameters: PriceCreateParams = {
-            "currency": terms.price.currency,
-            "unit_amount": terms.price.amount,
-            "recurring": {"interval": plan.interval or "month"},
-            "product_data": {"name": plan.name},
-            "metadata": {PRICE_PLAN_KEY: plan.id, PRICE_CREDITS_KEY: str(terms.credits)},
-        }
+        parameters = _of_price(plan, sells)
         key = hashlib.sha256(repr(parameters).encode()).hexdigest()
         with translated(), _readable():
             answer = await self._v1.prices.create_async(parameters, {"idempotency_key": f"price-{key}"})
-            made = fields.own_id(plain(answer))
-        return MadePrice(id=made, plan_id=plan.id, credits=terms.credits, unit_amount=str(terms.price.amount))
+            return made_price(fields.own_id(plain(answer)), sells)
 
     async def preview(self, wanted: PlanChange | Cancellation) -> InvoicePreview | None:
         """Return the invoice that would follow: at once, or else the next one. None if none would.
@@ -193,3 +186,19 @@ def _changing() -> Iterator[None]:
         raise ChangeDeclined(str((error.decline_code if error else None) or declined.code)) from declined
     except stripe.InvalidRequestError as refused:
         raise ChangeRefused(" ".join(str(refused.user_message or refused.code).split())[:300]) from refused
+
+
+def _of_price(plan: Plan, sells: PlanPrice) -> "PriceCreateParams":
+    product: dict[str, Any] = {"name": plan.name}
+    if plan.checkout.tax_code is not None:
+        product["tax_code"] = plan.checkout.tax_code
+    parameters: dict[str, Any] = {
+        "currency": sells.money.currency,
+        "unit_amount": sells.money.amount,
+        "recurring": {"interval": sells.interval, "interval_count": sells.interval_count},
+        "product_data": product,
+        "metadata": {PRICE_PLAN_KEY: plan.id, PRICE_CREDITS_KEY: str(sells.credits)},
+    }
+    if sells.tax_behavior is not None:
+        parameters["tax_behavior"] = sells.tax_behavior.value
+    return cast("PriceCreateParams", parameters)

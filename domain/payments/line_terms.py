@@ -8,6 +8,7 @@ import attrs
 from domain.payments.invoices import Line, LineKind
 from domain.payments.reports import Attribution
 from domain.values.plans import Catalogue, Plan, PlanMode, Terms
+from domain.values.prices import PlanPrice
 
 
 @attrs.frozen(kw_only=True)
@@ -34,6 +35,19 @@ class MadePrice:
     interval: str | None = None
     """The interval that was sold; None for a pack, and for prices that were recorded without it."""
     interval_count: int = 1
+
+
+def made_price(price_id: str, sells: PlanPrice) -> MadePrice:
+    """Return a price that Credence made, as the ledger keeps it."""
+    return MadePrice(
+        id=price_id,
+        plan_id=sells.plan_id,
+        credits=sells.credits,
+        unit_amount=str(sells.money.amount),
+        currency=sells.money.currency,
+        interval=sells.interval,
+        interval_count=sells.interval_count,
+    )
 
 
 @attrs.frozen

@@ -8,6 +8,7 @@ from domain.payments.line_terms import MadePrice
 from domain.payments.subscription_changes import Cancellation, InvoicePreview, PlanChange, ProviderSubscription
 from domain.payments.subscriptions import SubscriptionId
 from domain.values.plans import Plan
+from domain.values.prices import PlanPrice
 
 
 @attrs.frozen
@@ -32,8 +33,8 @@ class SubscriptionChanges(Protocol):
         """Return the subscription as it is now, or None if there is none."""
         ...
 
-    async def make_price(self, plan: Plan) -> MadePrice:
-        """Return a price of the plan's terms; asked for again within a day, it is the same one."""
+    async def make_price(self, plan: Plan, sells: PlanPrice) -> MadePrice:
+        """Return a price of the plan on these terms; asked for again within a day, it is the same one."""
         ...
 
     async def preview(self, wanted: PlanChange | Cancellation) -> InvoicePreview | None:

@@ -94,3 +94,8 @@ def price_selling(plan: Plan, terms: Terms, pushed: Iterable[PushedPrice]) -> Pu
     """Return the pushed price that sells the plan on exactly these terms, if they are its present ones; else None."""
     wanted = [one for one in prices_of(plan) if (one.credits, one.money) == (terms.credits, terms.price)]
     return next((price for price in pushed if price.is_for_sale and price.sells in wanted), None)
+
+
+def price_in(plan: Plan, currency: str | None) -> PlanPrice | None:
+    """Return the price at which the plan is sold now in a currency, or None if it is not."""
+    return next((one for one in prices_of(plan) if one.money.currency == currency), None)

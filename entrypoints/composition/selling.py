@@ -51,13 +51,23 @@ def subscriptions(parts: Parts, recorder: PaymentRecorder) -> SubscriptionServic
     return SubscriptionServices(
         reader=reader,
         changer=SubscriptionChanger(
-            plan_changer=PlanChanger(reader=reader, provider=provider, ledger=ledger, catalogue=parts.catalogue),
+            plan_changer=_plan_changer(parts, reader),
             provider=provider,
             ledger=ledger,
             requests=parts.ledger.sql,
             foreseer=foreseer,
         ),
         canceler=SubscriptionCanceler(reader=reader, provider=provider, foreseer=foreseer),
+    )
+
+
+def _plan_changer(parts: Parts, reader: SubscriptionReader) -> PlanChanger:
+    return PlanChanger(
+        reader=reader,
+        provider=reader.provider,
+        ledger=parts.ledger.commits,
+        catalogue=parts.catalogue,
+        prices=price_book(parts),
     )
 
 

@@ -113,6 +113,7 @@ BAD = {
     "a language in upper case": PACK + 'checkout = { locale = "DE" }\n',
     "a third kind of page": PACK + 'checkout = { ui = "elements" }\n',
     "a subscription without invoices": SUBSCRIPTION + "checkout = { invoice = false }\n",
+    "managed payments of saved cards": PACK + "save_card = true\n[plans.one.checkout]\n" + ELIGIBLE,
     "managed payments of no code": PACK + "checkout = { managed_payments = true }\n",
     "managed payments of things": PACK + 'checkout = { managed_payments = true, tax_code = "txcd_99999999" }\n',
     "managed payments and tax": PACK + "[plans.one.checkout]\nautomatic_tax = true\n" + ELIGIBLE,

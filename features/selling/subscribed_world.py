@@ -47,11 +47,11 @@ class StripesClock:
 class SubscribedWorld:
     """The use cases of subscriptions over one stand-in; Stripe's events are told when `hear` is called."""
 
-    def __init__(self, stripe: StripeStandIn, connection: StripeConnection) -> None:
+    def __init__(self, stripe: StripeStandIn, connection: StripeConnection, catalogue: Catalogue | None = None) -> None:
         self.stripe = stripe
         self.ledger = MemoryLedger(StripesClock(stripe))
         self.ledger.add_user(ADA, "ada@example.com")
-        catalogue = Catalogue({one.id: one for one in ON_SALE})
+        catalogue = catalogue or Catalogue({one.id: one for one in ON_SALE})
         cache = MemoryQuotaCache()
         recorder = PaymentRecorder(
             ledger=self.ledger,
@@ -66,7 +66,11 @@ class SubscribedWorld:
         self.reader = SubscriptionReader(accounts=self.ledger, subscriptions=self.ledger, provider=self.provider)
         self.changer = SubscriptionChanger(
             plan_changer=PlanChanger(
-                reader=self.reader, provider=self.provider, ledger=self.ledger, catalogue=catalogue
+                reader=self.reader,
+                provider=self.provider,
+                ledger=self.ledger,
+                catalogue=catalogue,
+                prices=self.ledger.prices,
             ),
             provider=self.provider,
             ledger=self.ledger,

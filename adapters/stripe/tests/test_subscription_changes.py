@@ -19,6 +19,7 @@ from domain.ports.subscription_changes import ChangeDeclined, ChangeRefused
 from domain.values.accounts import UserId
 from domain.values.money import Money
 from domain.values.plans import Plan, PlanId, PlanMode, Terms
+from domain.values.prices import prices_of
 from simulators.http.server import HttpServer, Request, Response
 from simulators.stripe.stand_in import StripeStandIn
 
@@ -26,6 +27,7 @@ ADA = UserId("00000000-0000-0000-0000-00000000000a")
 DAY = 24 * 60 * 60
 TERMS = Terms(credits=1000, price=Money(amount=4900, currency="usd"))
 PRO = Plan(id=PlanId("pro"), name="1,000 credits", terms=TERMS, mode=PlanMode.SUBSCRIPTION, interval="month")
+(PRO_PRICE,) = prices_of(PRO)
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def subscribed(stripe: StripeStandIn) -> str:
 async def to_pro(changes: StripeSubscriptionChanges, subscription_id: str) -> PlanChange:
     found = await changes.find(SubscriptionId(subscription_id))
     assert found is not None
-    price = await changes.make_price(PRO)
+    price = await changes.make_price(PRO, PRO_PRICE)
     (item,) = found.items
     return PlanChange(
         user_id=ADA,
@@ -69,7 +71,7 @@ async def to_pro(changes: StripeSubscriptionChanges, subscription_id: str) -> Pl
 async def test_a_price_says_its_plan_and_is_made_once_a_day(stripe: StripeStandIn) -> None:
     """So that renewals are known by it, and a double click makes one."""
     async with changes_at(stripe.url) as changes:
-        first, again = await changes.make_price(PRO), await changes.make_price(PRO)
+        first, again = await changes.make_price(PRO, PRO_PRICE), await changes.make_price(PRO, PRO_PRICE)
         assert ("pro", 1000, "4900") == (first.plan_id, first.credits, first.unit_amount)
         assert first == again
         price = stripe.account.kept("price", first.id)

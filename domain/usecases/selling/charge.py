@@ -15,7 +15,10 @@ from domain.values.plans import Catalogue, Plan, PlanMode
 
 @attrs.frozen
 class NoPack(Exception):
-    """The plan is a subscription or free, so that no saved card can be charged for it."""
+    """No saved card can be charged for the plan.
+
+    It is a subscription or free, its buyers choose the amount, or its tax is computed by the provider's checkout alone.
+    """
 
     plan_id: str
 
@@ -76,6 +79,7 @@ class ChargeService:
 
     def _pack(self, plan_id: str) -> Plan:
         plan = sellable(self.catalogue, plan_id)
-        if plan.mode is not PlanMode.PAYMENT or plan.terms.price.amount == 0:
+        is_priced = plan.mode is PlanMode.PAYMENT and not plan.amounts and plan.terms.price.amount > 0
+        if not is_priced or plan.checkout.automatic_tax or plan.checkout.managed_payments:
             raise NoPack(plan_id)
         return plan

@@ -7,15 +7,17 @@ import attrs
 
 from domain.changes.changes import SnapshotQuery
 from domain.payments.invoices import Line
-from domain.payments.line_terms import MadePrice
+from domain.payments.line_terms import MadePrice, made_price
 from domain.payments.subscription_changes import PlanChange, ProviderSubscription, SubscribedItem
 from domain.payments.subscriptions import HeldSubscription
 from domain.ports.ledger import Ledger
+from domain.ports.price_book import PriceBook
 from domain.ports.subscription_changes import SubscriptionChanges
 from domain.usecases.selling.read_subscriptions import SubscriptionReader
 from domain.usecases.selling.sellable_plans import refuse_second_free_plan, sellable
 from domain.values.accounts import UserId
-from domain.values.plans import MAX_GRACE, Catalogue, Plan, PlanMode
+from domain.values.plans import MAX_GRACE, Catalogue, Plan, PlanMode, Terms
+from domain.values.prices import PlanPrice, price_in, price_selling
 
 PREVIEW_LASTS = timedelta(minutes=15)
 """The time for which a preview holds: no change is prorated as of an earlier moment."""
@@ -102,6 +104,7 @@ class PlanChanger:
     provider: SubscriptionChanges
     ledger: Ledger
     catalogue: Catalogue
+    prices: PriceBook
 
     async def prepare(self, wish: ChangeWish) -> PreparedChange:
         """Return the change in all its parameters.
@@ -124,13 +127,13 @@ class PlanChanger:
         held, found = await self.reader.chosen(wish.user_id, wish.subscription_id)
         _check_moment(wish, found)
         item, current, lines = await self._item(held, found)
-        _check_item(item, plan, at_once=wish.at_once)
-        if not wish.at_once and plan.terms.price.amount > _billed(item, lines, found):
+        wanted = _wanted(item, plan, at_once=wish.at_once)
+        if not wish.at_once and wanted.money.amount > _billed(item, lines, found):
             raise CostsMore
         price: MadePrice | None = None
-        if current != plan.id or item.price.unit_amount != plan.terms.price.amount:
+        if current != plan.id or item.price.unit_amount != wanted.money.amount:
             await refuse_second_free_plan(self.ledger, wish.user_id, plan, beside=held.id)
-            price = await self.provider.make_price(plan)
+            price = await self._price(plan, wanted)
         elif not found.state.cancels_at_period_end:
             raise AlreadyOnPlan(plan.id)
         change = PlanChange(
@@ -141,12 +144,18 @@ class PlanChanger:
             schedule_id=found.schedule_id,
             quantity=item.quantity,
             plan_id=plan.id,
-            terms=plan.terms,
+            terms=Terms(credits=wanted.credits, price=wanted.money),
             at_once=wish.at_once,
             is_switch=price is not None,
             prorated_at=wish.prorated_at,
         )
         return PreparedChange(change=change, price=price, held=held, found=found)
+
+    async def _price(self, plan: Plan, wanted: PlanPrice) -> MadePrice:
+        """Return the pushed price of the plan, or one that is made for it."""
+        terms = Terms(credits=wanted.credits, price=wanted.money)
+        pushed = price_selling(plan, terms, await self.prices.for_sale(plan.id))
+        return made_price(pushed.id, pushed.sells) if pushed else await self.provider.make_price(plan, wanted)
 
     async def _item(
         self, held: HeldSubscription, found: ProviderSubscription
@@ -193,12 +202,15 @@ def _billed(item: SubscribedItem, lines: list[Line], found: ProviderSubscription
     return min(known, default=item.price.unit_amount or Fraction(0))
 
 
-def _check_item(item: SubscribedItem, plan: Plan, *, at_once: bool) -> None:
+def _wanted(item: SubscribedItem, plan: Plan, *, at_once: bool) -> PlanPrice:
+    """Return the price of the plan in the subscription's currency."""
     price = item.price
-    if price.currency != plan.terms.price.currency:
+    wanted = price_in(plan, price.currency)
+    if wanted is None:
         raise CurrencyDiffers(str(price.currency))
-    if not at_once and (price.interval, price.interval_count) != (plan.interval, 1):
+    if not at_once and (price.interval, price.interval_count) != (plan.interval, plan.interval_count):
         raise NotAtPeriodEnd(plan.interval)
+    return wanted
 
 
 def _check_moment(wish: ChangeWish, found: ProviderSubscription) -> None:

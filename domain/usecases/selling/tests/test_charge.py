@@ -34,14 +34,21 @@ from domain.usecases.selling.charge import ChargeDiffers, ChargeResult, ChargeSe
 from domain.usecases.selling.charge_attempts import ChargeAttempts
 from domain.usecases.selling.sellable_plans import UnknownPlan
 from domain.usecases.tests.memory_customers import customers_of
+from domain.values.checkout_options import CheckoutOptions
 from domain.values.customers import CustomerId
+from domain.values.free_amounts import FreeAmount
 from domain.values.money import Money
 from domain.values.plans import Catalogue, PlanId, Terms
 
 FREE = attrs.evolve(STARTER, id=PlanId("free"), terms=Terms(credits=5, price=Money(amount=0, currency="usd")))
 PRO = attrs.evolve(STARTER, id=PlanId("pro"), terms=Terms(credits=250, price=Money(amount=2000, currency="usd")))
 OLD = attrs.evolve(STARTER, id=PlanId("old"), retired=True)
-CATALOGUE = Catalogue({plan.id: plan for plan in (STARTER, PRO, MONTHLY, FREE, OLD)})
+TOPUP = attrs.evolve(
+    STARTER, id=PlanId("topup"), amounts=(FreeAmount(currency="usd", least=500, most=9000, credits=1, per=10),)
+)
+TAXED = attrs.evolve(STARTER, id=PlanId("taxed"), checkout=CheckoutOptions(automatic_tax=True))
+MANAGED = attrs.evolve(STARTER, id=PlanId("managed"), checkout=CheckoutOptions(managed_payments=True))
+CATALOGUE = Catalogue({plan.id: plan for plan in (STARTER, PRO, MONTHLY, FREE, OLD, TOPUP, TAXED, MANAGED)})
 HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
 CHARGE = Charge(
     id=ChargeId("c"),
@@ -110,6 +117,9 @@ def shop() -> Shop:
         ("old", ADA, UnknownPlan("old")),
         ("monthly", ADA, NoPack("monthly")),
         ("free", ADA, NoPack("free")),
+        ("topup", ADA, NoPack("topup")),
+        ("taxed", ADA, NoPack("taxed")),
+        ("managed", ADA, NoPack("managed")),
         ("starter", BOB, UnknownUser(BOB)),
     ],
 )
