@@ -128,15 +128,19 @@ class StripeProducts:
             return None
 
     async def _prices(self, product_id: str) -> tuple[ProviderPrice, ...]:
-        """Return all prices of a product: Stripe lists active ones only, unless asked for the others."""
+        """Return all prices of a product: Stripe lists active ones only, unless asked for the others.
+
+        The archived ones come first: another push may sell one of them again meanwhile, and then it is seen twice rather
+        than not at all. One that is archived meanwhile is nothing that is wanted.
+        """
+        found: dict[str, ProviderPrice] = {}
         with _asking("Prices: Write"):
-            return tuple(
-                [
-                    _price(price)
-                    for is_active in (True, False)
-                    async for price in pages(self._v1.prices.list_async, {"product": product_id, "active": is_active})
-                ]
-            )
+            for is_active in (False, True):
+                parameters = {"product": product_id, "active": is_active}
+                async for price in pages(self._v1.prices.list_async, parameters):
+                    read = _price(price)
+                    found[read.id] = read
+        return tuple(found.values())
 
 
 @contextlib.contextmanager

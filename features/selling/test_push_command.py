@@ -126,5 +126,5 @@ def test_a_plan_that_stripe_refuses_is_said_in_its_words(deployment: Deployment,
     file = Path(shop["CREDENCE_PLANS"])
     file.write_text(PLANS.replace("jpy", "xxx"))
     code, said = deployment.command("plans", "push", **shop)
-    assert (1, True) == (code, "Stripe refuses it: Invalid currency: xxx." in said), said
+    assert (1, True) == (code, "Stripe refused: Invalid currency: xxx." in said), said
     assert "Pushed before it failed" in said

@@ -190,3 +190,30 @@ async def test_a_refused_key_is_named(stripe: StripeStandIn) -> None:
         with pytest.raises(PaymentsUnavailable) as raised:
             await products.product(PRODUCT)
         assert "STRIPE_SECRET_KEY" in raised.value.cause
+
+
+@pytest.mark.parametrize(("before", "then"), [(True, False), (False, True)])
+async def test_a_price_that_changes_while_prices_are_read_is_one(
+    stripe: StripeStandIn, before: bool, then: bool
+) -> None:
+    """Another push archives or sells it between the two lists; one that is sold again is never overlooked."""
+    async with with_products(stripe.url) as products:
+        await products.make_product(PRODUCT, plan_id="monthly", name="100 credits")
+        made = await products.make_price(PRODUCT, MONTHLY, known=NONE)
+    price, lists = stripe.account.kept("price", made.id), 0
+    price["active"] = before
+
+    def answer(request: Request) -> Response:
+        nonlocal lists
+        lists += request.path == "/v1/prices"
+        if lists == 2:
+            price["active"] = then
+        headers = {name: value for name, value in request.headers.items() if name in FORWARDED}
+        answered = httpx.request(request.method, f"{stripe.url}{request.target}", headers=headers)
+        return Response(status=answered.status_code, headers=JSON, body=answered.content)
+
+    with HttpServer(answer, port=0) as server:
+        async with with_products(server.url) as products:
+            found = await products.product(PRODUCT)
+    assert found is not None
+    assert [(made.id, True)] * then == [(one.id, one.is_active) for one in found.prices]
