@@ -85,7 +85,7 @@ TERMS = st.sampled_from(
 async def test_what_was_previewed_is_what_happens(first: Any, coupon: int, terms: Terms, story: list[Any]) -> None:
     """For each change and cancellation, at whatever moment, after whatever others: money, credits and their expiry."""
     with StripeStandIn(seed=3) as stripe:
-        stripe.account.set_clock(START)
+        stripe.account.stand_still(START)
         connection = StripeConnection(api_key="sk_test_123456789012", api_base=stripe.url)
         async with contextlib.aclosing(connection):
             world = SubscribedWorld(stripe, connection)

@@ -60,7 +60,7 @@ class Subscribed:
 @contextlib.asynccontextmanager
 async def subscribed() -> AsyncIterator[Subscribed]:
     with StripeStandIn(seed=5) as stripe:
-        stripe.account.set_clock(START)
+        stripe.account.stand_still(START)
         connection = StripeConnection(api_key="sk_test_123456789012", api_base=stripe.url)
         async with contextlib.aclosing(connection):
             world = SubscribedWorld(stripe, connection)

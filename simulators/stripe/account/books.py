@@ -63,6 +63,10 @@ class Books:
         """Let it be that moment now; time goes on from there."""
         self._ahead = moment - self._began()
 
+    def stand_still(self, moment: int) -> None:
+        """Let it be that moment, and time stand from now on, but for what is let pass."""
+        self._stands_at, self._ahead = moment, 0
+
     def keep(self, made: Object) -> None:
         """Let an object exist."""
         self._kept.setdefault(made["object"], {})[made["id"]] = made
