@@ -9,14 +9,14 @@ MAX_QUANTITY = 999_999
 
 
 class TaxBehavior(enum.StrEnum):
-    """Whether a price includes tax."""
+    """The way in which a price is taxed: it includes the tax, or the tax is added."""
 
     INCLUSIVE = "inclusive"
     EXCLUSIVE = "exclusive"
 
 
 class TaxIds(enum.StrEnum):
-    """Whether the buyer is asked for a tax id."""
+    """The cases in which the buyer is asked for a tax id."""
 
     NEVER = "never"
     OPTIONAL = "optional"
@@ -33,7 +33,7 @@ class Ui(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Quantity:
-    """How many of a plan one checkout may sell."""
+    """The limits of how many of a plan one checkout may sell."""
 
     least: int = 1
     most: int

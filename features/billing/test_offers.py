@@ -29,7 +29,7 @@ PLANS = (
 TOPUP = {"userId": USER, "plan": "topup"}
 
 
-async def told(about: Payload, *items: Payload) -> tuple[World, Recorded]:
+async def after(about: Payload, *items: Payload) -> tuple[World, Recorded]:
     """Return the world after a session was reported, and what became of it."""
     world = World(plans=PLANS, prices=())
     world.payments.teach_items("cs_1", read_items(items))
@@ -41,13 +41,13 @@ async def told(about: Payload, *items: Payload) -> tuple[World, Recorded]:
 async def test_a_chosen_amount_brings_what_was_quoted() -> None:
     """Whatever the rate is by then: the quote is recorded with the sale."""
     quoted = {**TOPUP, "credence_terms": "444/3700/usd"}
-    world, _ = await told(session(subtotal=3_700, metadata=quoted))
+    world, _ = await after(session(subtotal=3_700, metadata=quoted))
     assert 444 == await world.balance()
 
 
 async def test_without_a_quote_the_rate_of_the_catalogue_counts() -> None:
     """As for a payment link of one's own that names the plan."""
-    world, _ = await told(session(subtotal=6_000, metadata=TOPUP))
+    world, _ = await after(session(subtotal=6_000, metadata=TOPUP))
     assert 660 == await world.balance()
 
 
@@ -56,7 +56,7 @@ async def test_without_a_quote_the_rate_of_the_catalogue_counts() -> None:
 async def test_a_quote_of_another_amount_promises_nothing(metadata: Payload, subtotal: int) -> None:
     """Metadata copied to a cheaper sale waits for a person, as does an amount that nobody may choose."""
     other = item("li_1", subtotal)
-    world, recorded = await told(session(subtotal=subtotal, metadata=metadata), other)
+    world, recorded = await after(session(subtotal=subtotal, metadata=metadata), other)
     assert (0, "price_disagrees") == (await world.balance(), recorded.reason)
 
 
@@ -64,26 +64,26 @@ async def test_another_product_in_the_range_of_amounts_is_no_topup() -> None:
     """A product beside the chosen amount brings nothing of its own."""
     quoted = {**TOPUP, "credence_terms": "370/3700/usd"}
     items = (item("li_1", 3_700), item("li_2", 1_200))
-    world, _ = await told(session(subtotal=4_900, metadata=quoted), *items)
+    world, _ = await after(session(subtotal=4_900, metadata=quoted), *items)
     assert 370 == await world.balance()
-    world, recorded = await told(session(subtotal=1_200, metadata={"userId": USER}), item("li_1", 1_200))
+    world, recorded = await after(session(subtotal=1_200, metadata={"userId": USER}), item("li_1", 1_200))
     assert (0, "unknown_plan") == (await world.balance(), recorded.reason)
 
 
 async def test_a_price_may_name_the_plan_of_an_amount() -> None:
     """The rate values it; a price beyond the limits waits."""
     marked = item("li_1", 6_000, metadata={"credence_plan": "topup"})
-    world, _ = await told(session(subtotal=6_000, metadata={"userId": USER}), marked)
+    world, _ = await after(session(subtotal=6_000, metadata={"userId": USER}), marked)
     assert 660 == await world.balance()
     marked = item("li_1", 100, metadata={"credence_plan": "topup"})
-    _, recorded = await told(session(subtotal=100, metadata={"userId": USER}), marked)
+    _, recorded = await after(session(subtotal=100, metadata={"userId": USER}), marked)
     assert "price_disagrees: price_li_1" == recorded.reason
 
 
 async def test_a_part_of_a_chosen_amount_is_refunded() -> None:
     """It takes its part of the quoted credits, tax included on both sides."""
     quoted = {**TOPUP, "credence_terms": "370/3700/usd"}
-    world, _ = await told(session(subtotal=3_700, total=4_440, metadata=quoted))
+    world, _ = await after(session(subtotal=3_700, total=4_440, metadata=quoted))
     await world.deliver(refund_of("pi_1", 2_220))
     assert 185 == await world.balance()
 
@@ -98,7 +98,7 @@ async def test_neither_tax_nor_a_promotion_code_changes_a_pack(total: int, disco
         metadata={"userId": USER, "plan": "pack", "credence_terms": "20/300/usd"},
         total_details={"amount_discount": discount, "amount_tax": max(total - 300 + discount, 0)},
     )
-    world, _ = await told(about)
+    world, _ = await after(about)
     assert 20 == await world.balance()
     if total:
         await world.deliver(refund_of("pi_1", total // 2))
@@ -109,16 +109,16 @@ async def test_neither_tax_nor_a_promotion_code_changes_a_pack(total: int, disco
 async def test_a_pack_in_another_currency_brings_the_same(terms: Payload) -> None:
     """By what was recorded, or by the catalogue's price in that currency."""
     metadata = {"userId": USER, "plan": "pack", **terms}
-    world, _ = await told(session(subtotal=280, metadata=metadata, currency="eur"))
+    world, _ = await after(session(subtotal=280, metadata=metadata, currency="eur"))
     assert 20 == await world.balance()
 
 
 async def test_a_price_is_of_its_currency() -> None:
     """As many euros as the plan costs dollars, or a currency in which it is not sold, wait."""
     named = {"userId": USER, "plan": "pack"}
-    _, recorded = await told(session(subtotal=300, metadata=named, currency="eur"))
+    _, recorded = await after(session(subtotal=300, metadata=named, currency="eur"))
     assert "price_disagrees" == recorded.reason
-    _, recorded = await told(session(subtotal=300, metadata=named, currency="gbp"))
+    _, recorded = await after(session(subtotal=300, metadata=named, currency="gbp"))
     assert "currency_disagrees" == recorded.reason
 
 
@@ -170,8 +170,8 @@ async def test_a_month_in_another_currency_brings_the_plans_credits(shape: type[
         StripeEvent(type="refund.created", about={**refund_of("pi_in_1", 400).about, "currency": "eur"}, days=2),
     ]
     ways = await delivered_in_every_way(events, plans=PLANS, prices=(MONTHLY_EUROS,))
-    # Told first, the refund gives the purchase its name.
-    assert dict.fromkeys(ways, [(50, 33.0)]) == {way: list(grants.values()) for way, grants in ways.items()}
+    # Reported first, the refund gives the purchase its name.
+    assert {way: [(50, 33.0)] for way in ways} == {way: list(grants.values()) for way, grants in ways.items()}
 
 
 @pytest.mark.parametrize("shape", [dict, in_new_shape])

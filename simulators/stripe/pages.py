@@ -79,8 +79,8 @@ class CheckoutPages:
     def _refused(self, session: Object, refused: Refusal) -> Response:
         if session["status"] != "open":
             return html_answer(self._show(session))
-        told = refused.status == 402 or refused.body["error"].get("param") in _ENTERED
-        given = refused.body["error"]["message"] if told else "Choose how to pay."
+        is_shown = refused.status == 402 or refused.body["error"].get("param") in _ENTERED
+        given = refused.body["error"]["message"] if is_shown else "Choose how to pay."
         return html_answer(self._show(session, error=given), 402)
 
     def _show(self, session: Object, *, error: str = "") -> bytes:

@@ -14,7 +14,7 @@ TAX_PERCENT = 20
 
 @attrs.frozen(kw_only=True)
 class Total:
-    """What some of one price cost, in minor units; a tax within the price is part of the total as it is."""
+    """The cost of some of one price, in minor units; a tax within the price is part of the total as it is."""
 
     subtotal: int
     discount: int
