@@ -19,7 +19,7 @@ class MemoryPortal:
         self.opened: list[tuple[CustomerId, str | None, str]] = []
         """The customer, the configuration and the return address of each portal."""
 
-    async def open(self, customer_id: CustomerId, *, configuration_id: str | None, return_url: str) -> str:
+    async def open_for(self, customer_id: CustomerId, *, configuration_id: str | None, return_url: str) -> str:
         """Return the address of a new portal."""
         self._answer()
         if customer_id in self.gone:

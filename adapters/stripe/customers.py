@@ -15,7 +15,7 @@ from domain.ports.payment_provider import PaymentsRefused, PaymentsUnavailable
 from domain.values.customers import CustomerId
 
 MAX_KEYS = 3
-"""How many keys are tried if Stripe repeats a stored error of its own, which it does for a day."""
+"""The number of keys that are tried if Stripe repeats a stored error of its own, which it does for a day."""
 
 _NO_QUOTES = re.compile(r"[0-9a-f-]+")
 

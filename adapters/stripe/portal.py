@@ -36,7 +36,7 @@ class StripePortal:
     def __init__(self, connection: StripeConnection) -> None:
         self._v1 = connection.client.v1.billing_portal
 
-    async def open(self, customer_id: CustomerId, *, configuration_id: str | None, return_url: str) -> str:
+    async def open_for(self, customer_id: CustomerId, *, configuration_id: str | None, return_url: str) -> str:
         """Return the address at which the customer is signed in for a few minutes.
 
         :raises CustomerMissing: if Stripe has no such customer any more.

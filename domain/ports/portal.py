@@ -16,7 +16,7 @@ class PortalNotSetUp(Exception):
 class PortalPages(Protocol):
     """Opens the portal."""
 
-    async def open(self, customer_id: CustomerId, *, configuration_id: str | None, return_url: str) -> str:
+    async def open_for(self, customer_id: CustomerId, *, configuration_id: str | None, return_url: str) -> str:
         """Return the address at which the customer is signed in for a few minutes; it is a secret of theirs.
 
         Without a configuration's id, the provider's default one is used.

@@ -9,7 +9,7 @@ MAX_PRODUCTS = 10
 
 
 class TrialsOnSwitch(enum.StrEnum):
-    """What becomes of a trial when its customer switches to another plan."""
+    """The fate of a trial whose customer switches to another plan."""
 
     CONTINUE = "continue"
     END = "end"
@@ -25,7 +25,7 @@ class PortalProduct:
 
 @attrs.frozen(kw_only=True)
 class PortalSettings:
-    """What a portal offers beside addresses, payment methods, invoices and cancelling at the period's end."""
+    """The part of a portal that a deployment decides; cards, addresses, invoices and cancelling are always offered."""
 
     products: frozenset[PortalProduct] = frozenset()
     """Without any, customers cannot switch."""
@@ -33,7 +33,7 @@ class PortalSettings:
     """Whether a switch to less, or to a shorter interval, happens at the period's end."""
     trials: TrialsOnSwitch = TrialsOnSwitch.CONTINUE
     return_url: str | None = None
-    """Where the portal's link back leads."""
+    """The address to which the portal's link back leads."""
 
 
 @attrs.frozen(kw_only=True)

@@ -1,7 +1,8 @@
 """Builds the use cases from their adapters."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import attrs
 
@@ -10,14 +11,12 @@ from adapters.memory.rate_counter import MemoryRateCounter
 from adapters.postgres import migrations
 from adapters.postgres.synthetic_users import SqlSyntheticUsers
 from adapters.stripe.checkout import StripeCheckouts
-from adapters.stripe.customers import StripeCustomers
 from adapters.stripe.endpoints import StripeDeployment
 from adapters.stripe.events import CONCERNING
 from adapters.stripe.history import StripeHistory
 from adapters.stripe.identity import StripeIdentity
 from adapters.stripe.invoice_mailer import StripeInvoices
 from adapters.stripe.lookup import StripeLookup
-from adapters.stripe.portal import StripePortal
 from adapters.stripe.webhooks import StripeWebhooks
 from domain.usecases.audit_cache import CacheAuditor
 from domain.usecases.check_out import CheckoutService
@@ -34,22 +33,17 @@ from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.refresh_cache import CacheRefresher
 from domain.usecases.retry_inbox import InboxRetrier
 from domain.usecases.retry_outbox import OutboxRetrier
-from domain.usecases.selling.adopt_customers import CustomerAdopter
-from domain.usecases.selling.customers import CustomerService
-from domain.usecases.selling.examine_portal import PortalExaminer
-from domain.usecases.selling.open_portal import PortalService
-from domain.usecases.selling.push_portal import PortalPusher
 from domain.usecases.synthetic_users import SyntheticUserService
 from domain.usecases.thresholds import LowBalanceThresholds
 from domain.usecases.use_credits import CreditService
 from domain.values.return_pages import ReturnPages
 from entrypoints.auth.authenticator import Authenticator
 from entrypoints.composition.parts import Parts, parts
+from entrypoints.composition.selling import adopter, customers, portal, portal_examiner, portal_pusher
 from entrypoints.composition.stores import Storage
 from entrypoints.doctor import Doctor
 from entrypoints.services import Services
 from entrypoints.settings.settings import Settings
-from entrypoints.telemetry.customers import CustomerLog
 
 
 @contextlib.asynccontextmanager
@@ -97,51 +91,7 @@ def _checkouts(parts: Parts, recorder: PaymentRecorder) -> CheckoutService:
         catalogue=parts.catalogue,
         recorder=recorder,
         reader=_reader(parts),
-        customers=_customers(parts),
-    )
-
-
-def _customers(parts: Parts) -> CustomerService:
-    return CustomerService(
-        links=parts.ledger.customers,
-        customers=StripeCustomers(parts.stripe.patient),
-        accounts=parts.ledger.sql,
-        watch=CustomerLog(),
-    )
-
-
-def _adopter(parts: Parts) -> CustomerAdopter:
-    return CustomerAdopter(
-        links=parts.ledger.customers, customers=StripeCustomers(parts.stripe.patient), audit=parts.ledger.audit
-    )
-
-
-def _portal(parts: Parts) -> PortalService:
-    portal = StripePortal(parts.stripe.patient)
-    return PortalService(
-        pages=portal,
-        configurations=portal,
-        customers=_customers(parts),
-        accounts=parts.ledger.sql,
-        return_url=parts.settings.portal_return_url,
-    )
-
-
-def _portal_pusher(parts: Parts) -> PortalPusher:
-    return PortalPusher(
-        configurations=StripePortal(parts.stripe.patient),
-        links=parts.ledger.customers,
-        return_url=parts.settings.portal_return_url,
-    )
-
-
-def _portal_examiner(parts: Parts) -> PortalExaminer:
-    return PortalExaminer(
-        configurations=StripePortal(parts.stripe.patient),
-        ledger=parts.ledger.commits,
-        links=parts.ledger.customers,
-        payments=StripeLookup(parts.stripe.patient),
-        catalogue=parts.catalogue,
+        customers=customers(parts),
     )
 
 
@@ -153,7 +103,7 @@ def _outbox_worker(parts: Parts) -> OutboxWorker:
     return OutboxWorker(
         outbox=parts.ledger.inbox,
         invoices=StripeInvoices(parts.stripe.patient),
-        customers=_customers(parts),
+        customers=customers(parts),
         notifications=parts.notifications,
     )
 
@@ -165,7 +115,7 @@ def _doctor(parts: Parts, authenticator: Authenticator) -> Doctor:
         ledger=parts.ledger.commits,
         auditor=_auditor(parts),
         backlogs=parts.ledger.inbox,
-        portal=_portal_examiner(parts),
+        portal=portal_examiner(parts),
         livemode=parts.settings.livemode,
         wanted_url=f"{parts.settings.public_url}/webhooks/stripe",
         wanted_events=CONCERNING,
@@ -206,17 +156,10 @@ def _inbox_retrier(parts: Parts, recorder: PaymentRecorder) -> InboxRetrier:
     return InboxRetrier(inbox=parts.ledger.inbox, deliveries=deliveries, history=history, recorder=recorder)
 
 
-def _services(
-    parts: Parts, recorder: PaymentRecorder, credits_: BatchedCreditService, authenticator: Authenticator
-) -> Services:
-    return Services(
-        authenticator=authenticator,
-        webhooks=WebhookReceiver(deliveries=_deliveries(parts), recorder=recorder),
-        checkout=_checkouts(parts, recorder),
-        reader=_reader(parts),
-        credits=credits_,
-        holds=HoldReader(wallets=parts.ledger.sql),
-        watch=LowBalanceThresholds(thresholds=parts.ledger.sql, default=parts.settings.low_balance),
+def _with_upkeep(parts: Parts, recorder: PaymentRecorder) -> Callable[..., Services]:
+    """Return what makes the services, with those given that keep the deployment in order."""
+    return partial(
+        Services,
         worker=_outbox_worker(parts),
         refresher=CacheRefresher(walk=parts.ledger.audit, audit=parts.ledger.audit, cache=parts.redis.cache),
         outbox=OutboxRetrier(outbox=parts.ledger.inbox),
@@ -226,9 +169,23 @@ def _services(
         auditor=_auditor(parts),
         monitor=Monitor(ledger=parts.ledger.commits, cache=parts.redis.cache, backlogs=parts.ledger.inbox),
         synthetic_users=_synthetic_users(parts),
-        adopter=_adopter(parts),
-        portal=_portal(parts),
-        portal_pusher=_portal_pusher(parts),
+        adopter=adopter(parts),
+        portal=portal(parts),
+        portal_pusher=portal_pusher(parts),
+    )
+
+
+def _services(
+    parts: Parts, recorder: PaymentRecorder, credits_: BatchedCreditService, authenticator: Authenticator
+) -> Services:
+    return _with_upkeep(parts, recorder)(
+        authenticator=authenticator,
+        webhooks=WebhookReceiver(deliveries=_deliveries(parts), recorder=recorder),
+        checkout=_checkouts(parts, recorder),
+        reader=_reader(parts),
+        credits=credits_,
+        holds=HoldReader(wallets=parts.ledger.sql),
+        watch=LowBalanceThresholds(thresholds=parts.ledger.sql, default=parts.settings.low_balance),
         doctor=_doctor(parts, authenticator),
         limits=_limits(parts),
     )

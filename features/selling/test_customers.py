@@ -109,7 +109,7 @@ def test_a_key_that_may_not_make_customers_prevents_no_checkout(deployment: Depl
     """Restricted keys from before go on working; the log says what is missing."""
     user = asyncio.run(sign_up(database_url))
     with deployment.serve(SUPABASE_DB_URL=database_url) as http:
-        deployment.stripe.fail_next(1, status=403, path="/v1/customers")
+        deployment.stripe.fail_next(2, status=403, path="/v1/customers")  # the search, and the making
         session = session_of(deployment, buy(http, user))
     assert (None, []) == (session["customer"], customers(deployment))
     assert f"A checkout of user {user} went on without a customer: PermissionError" in log_of(deployment)
@@ -152,7 +152,7 @@ def old_customers(deployment: Deployment, database_url: str) -> dict[str, Any]:
     asyncio.run(execute(database_url, change))
     with deployment.serve(SUPABASE_DB_URL=database_url) as http:
         for plan in ("monthly", "monthly"):
-            deployment.stripe.fail_next(1, status=403, path="/v1/customers")
+            deployment.stripe.fail_next(2, status=403, path="/v1/customers")  # the search, and the making
             deployment.stripe.pay(buy(http, ada, plan=plan).json()["id"])
     of_ada = [one["customer"] for one in account.all_kept("subscription")]
     account.billing.cancel(account.all_kept("subscription")[1]["id"])

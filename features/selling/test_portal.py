@@ -109,7 +109,7 @@ def test_the_doctor_names_what_customers_could_switch_to(deployment: Deployment,
     known, unknown = (new_plan(deployment.stripe, plan, 300, 2700) for plan in ("monthly", "of nobody"))
 
     def said() -> str:
-        return deployment.command("doctor", SUPABASE_DB_URL=database_url)[1]
+        return deployment.command("doctor", "--json", SUPABASE_DB_URL=database_url)[1]
 
     assert "not set up: POST /portal is refused" in said()
     products = {

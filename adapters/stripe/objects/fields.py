@@ -19,9 +19,7 @@ PLAN_KEY = "plan"
 TERMS_KEY = "credence_terms"
 """`credits/price/currency`, such as `50/500/usd`: written only where we create the session ourselves."""
 
-LEDGER_KEY = "credence_ledger"
-"""Set on customers to the id of the ledger whose deployment made or adopted them."""
-
+LEDGER_KEY = "credence_ledger"  # of customers and portals: the ledger whose deployment made or adopted them
 SESSION_KEY = "credence_session"
 """Set to `yes` on the payment intent and the invoice of a session that we create: they only pay what it orders."""
 

@@ -89,13 +89,13 @@ async def test_sales_name_their_customers(stripe: StripeStandIn) -> None:
     """Those of other applications name nobody."""
     ours, others = {"metadata": {"userId": ADA}}, {"metadata": {}}
     account = stripe.account
-    live, ended, foreign = account.new_customer(), account.new_customer(), account.new_customer()
+    live, ended, unrelated = account.new_customer(), account.new_customer(), account.new_customer()
     async with customers_at(stripe.url) as customers:
         client = customers._v1
         price = await client.prices.create_async(
             {"currency": "usd", "unit_amount": 500, "recurring": {"interval": "month"}, "product_data": {"name": "Pro"}}
         )
-        for customer, extra in ((live, ours), (ended, ours), (foreign, others)):
+        for customer, extra in ((live, ours), (ended, ours), (unrelated, others)):
             method = await client.payment_methods.attach_async("pm_card_visa", {"customer": customer})
             given = {"customer": customer, "items": [{"price": price.id}], "default_payment_method": method.id, **extra}
             made = await client.subscriptions.create_async(given)  # type: ignore[arg-type]

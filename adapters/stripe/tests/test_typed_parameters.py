@@ -60,7 +60,7 @@ def faults(given: object, wanted: Any, place: str = "") -> Iterator[str]:
             yield f"{place} is no object"
         return
     words = [word for one in options if get_origin(one) is Literal for word in get_args(one)]
-    if words and given not in words:
+    if {*words} - {""} and given not in words:
         yield f"{place} is {given}"
 
 
@@ -80,7 +80,7 @@ CALLS: dict[str, tuple[Any, Callable[[StripeConnection], Coroutine[Any, Any, obj
     ),
     "POST /v1/billing_portal/sessions": (
         SessionCreateParams,
-        lambda opened: StripePortal(opened).open(
+        lambda opened: StripePortal(opened).open_for(
             CustomerId("cus_1"), configuration_id="bpc_1", return_url="https://shop.test/"
         ),
     ),

@@ -99,7 +99,7 @@ async def test_a_portal_opens_with_either_configuration(provider: Provider) -> N
     provider.save_default()
     own = await provider.portal.create(PortalSettings(), ledger_id=LEDGER)
     opened = {
-        await provider.portal.open(provider.customer, configuration_id=configuration, return_url=BACK)
+        await provider.portal.open_for(provider.customer, configuration_id=configuration, return_url=BACK)
         for configuration in (None, own, own)
     }
     assert 3 == len(opened)
@@ -109,7 +109,7 @@ async def test_a_portal_opens_with_either_configuration(provider: Provider) -> N
 async def test_a_portal_that_nobody_has_set_up_is_told_from_an_outage(provider: Provider) -> None:
     """The operator has something to do."""
     with pytest.raises(PortalNotSetUp):
-        await provider.portal.open(provider.customer, configuration_id=None, return_url=BACK)
+        await provider.portal.open_for(provider.customer, configuration_id=None, return_url=BACK)
 
 
 async def test_a_customer_that_is_gone_has_no_portal(provider: Provider) -> None:
@@ -118,4 +118,4 @@ async def test_a_customer_that_is_gone_has_no_portal(provider: Provider) -> None
     own = await provider.portal.create(PortalSettings(), ledger_id=LEDGER)
     for configuration in (None, own):
         with pytest.raises(CustomerMissing):
-            await provider.portal.open(gone, configuration_id=configuration, return_url=BACK)
+            await provider.portal.open_for(gone, configuration_id=configuration, return_url=BACK)

@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 
 
 class Ground(enum.StrEnum):
-    """What says whose a customer is, the best first."""
+    """The ground on which a customer is an account's, the best first."""
 
     METADATA = "metadata"
     """The customer's own metadata names the user."""
@@ -30,7 +30,7 @@ class Ground(enum.StrEnum):
 
 
 class Verdict(enum.StrEnum):
-    """What becomes of a customer."""
+    """The result for a customer."""
 
     LINK = "link"
     LINKED = "linked"

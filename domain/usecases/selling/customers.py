@@ -22,7 +22,7 @@ from domain.values.accounts import UserId
 from domain.values.customers import CustomerId
 
 MAX_ADDRESS_CHANGES = 5
-"""How often an address may change while it is written, before the message is delivered again later."""
+"""The number of times that an address may change while it is written, before the message is delivered again later."""
 
 
 @attrs.frozen(kw_only=True)

@@ -37,10 +37,10 @@ class PortalService:
         customer_id = await self.customers.customer_of(user_id, address)
         configuration_id = await self._own_configuration()
         try:
-            return await self.pages.open(customer_id, configuration_id=configuration_id, return_url=self.return_url)
+            return await self.pages.open_for(customer_id, configuration_id=configuration_id, return_url=self.return_url)
         except CustomerMissing as missing:
             made = await self.customers.in_place_of(missing.customer_id, user_id, address)
-            return await self.pages.open(made, configuration_id=configuration_id, return_url=self.return_url)
+            return await self.pages.open_for(made, configuration_id=configuration_id, return_url=self.return_url)
 
     async def _own_configuration(self) -> str | None:
         try:

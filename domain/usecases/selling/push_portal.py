@@ -30,7 +30,7 @@ class PortalChange:
 
 @attrs.frozen(kw_only=True)
 class PortalPushed:
-    """What a push did, or would do."""
+    """The result of a push, or of a dry run."""
 
     configuration_id: str | None
     """None if it would be made and was not, because the push was a dry run."""
@@ -102,11 +102,11 @@ def _in_words(settings: PortalSettings, plans: dict[str, PlanId]) -> dict[str, s
     offered = (
         f"{plans.get(one.product_id, one.product_id)} ({', '.join(sorted(one.price_ids))})" for one in settings.products
     )
-    told = {
+    words = {
         "plans to switch to": ", ".join(sorted(offered)) or "none",
         "return address": settings.return_url or "none",
     }
     if settings.products:
-        told["downgrades"] = "at the period's end" if settings.downgrades_wait else "at once"
-        told["trials on a switch"] = settings.trials.value
-    return told
+        words["downgrades"] = "at the period's end" if settings.downgrades_wait else "at once"
+        words["trials on a switch"] = settings.trials.value
+    return words

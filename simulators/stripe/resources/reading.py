@@ -90,6 +90,8 @@ class StripeReading:
                 return {"id": wanted, "object": "customer", "deleted": True}
             case [kind] if kind in _KINDS:
                 name, filters = _KINDS[kind]
+                if kind == "subscriptions" and parameters.get("status") == "all":
+                    parameters = {key: value for key, value in parameters.items() if key != "status"}
                 found = page(self._account.all_kept(name), f"/v1/{kind}", parameters, filters=filters)
                 found |= {"data": [self._account.shown(one, version) for one in found["data"]]}
                 return self._each_expanded(found, parameters, version)
