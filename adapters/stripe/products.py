@@ -130,7 +130,7 @@ class StripeProducts:
     async def _prices(self, product_id: str) -> tuple[ProviderPrice, ...]:
         """Return all prices of a product: Stripe lists active ones only, unless asked for the others.
 
-        The archived ones come first: another push may sell one of them again meanwhile, and then it is seen twice rather
+        The archived ones come first: another push may sell one of them again meanwhile, which is then seen twice rather
         than not at all. One that is archived meanwhile is nothing that is wanted.
         """
         found: dict[str, ProviderPrice] = {}

@@ -105,7 +105,9 @@ class Shop:
 
     async def assert_matches(self, sold: Catalogue) -> None:
         """Assert that exactly the catalogue is for sale, at Stripe and in the ledger, which knows every price."""
-        on_sale = {one.id: [(price.money.amount, price.lookup_key) for price in prices_of(one)] for one in sold.on_sale}
+        on_sale = {
+            one.id: sorted((price.money.amount, price.lookup_key) for price in prices_of(one)) for one in sold.on_sale
+        }
         assert on_sale == self.active()
         pushed = await self.book.pushed()
         wanted = sorted(repr(price) for one in sold.on_sale for price in prices_of(one))

@@ -1,4 +1,4 @@
-"""What is sent about customers and the portal has the names and the values that the stripe package's types allow."""
+"""What is sent about products, prices, customers and the portal has the names and the values that the stripe package's types allow."""
 
 import contextlib
 from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -11,6 +11,11 @@ from stripe.params._customer_create_params import CustomerCreateParams
 from stripe.params._customer_list_params import CustomerListParams
 from stripe.params._customer_search_params import CustomerSearchParams
 from stripe.params._customer_update_params import CustomerUpdateParams
+from stripe.params._price_create_params import PriceCreateParams
+from stripe.params._price_list_params import PriceListParams
+from stripe.params._price_update_params import PriceUpdateParams
+from stripe.params._product_create_params import ProductCreateParams
+from stripe.params._product_update_params import ProductUpdateParams
 from stripe.params.billing_portal._configuration_create_params import ConfigurationCreateParams
 from stripe.params.billing_portal._configuration_list_params import ConfigurationListParams
 from stripe.params.billing_portal._configuration_update_params import ConfigurationUpdateParams
@@ -19,11 +24,16 @@ from stripe.params.billing_portal._session_create_params import SessionCreatePar
 from adapters.stripe.connection import StripeConnection
 from adapters.stripe.customers import StripeCustomers
 from adapters.stripe.portal import StripePortal
+from adapters.stripe.products import StripeProducts
 from domain.ports.customers import CustomerOwner
 from domain.ports.payment_provider import PaymentsUnavailable
 from domain.tests.examples import ADA
+from domain.values.checkout_options import TaxBehavior
 from domain.values.customers import CustomerId
+from domain.values.money import Money
+from domain.values.plans import PlanId
 from domain.values.portal import PortalProduct, PortalSettings
+from domain.values.prices import PlanPrice
 from simulators.http.server import HttpServer, Request, Response
 from simulators.stripe.requests.forms import decode
 
@@ -31,6 +41,14 @@ OWNER = CustomerOwner(ledger_id="11111111-0000-0000-0000-000000000000", user_id=
 SETTINGS = PortalSettings(
     products=frozenset({PortalProduct(product_id="prod_1", price_ids=frozenset({"price_1", "price_2"}))}),
     return_url="https://shop.test/",
+)
+SOLD = PlanPrice(
+    plan_id=PlanId("monthly"),
+    credits=100,
+    money=Money(amount=900, currency="usd"),
+    interval="month",
+    interval_count=3,
+    tax_behavior=TaxBehavior.EXCLUSIVE,
 )
 ANSWERS = {
     "GET": b'{"object": "list", "data": [], "has_more": false}',
@@ -69,6 +87,25 @@ CALLS: dict[str, tuple[Any, Callable[[StripeConnection], Coroutine[Any, Any, obj
     "GET /v1/customers/search": (CustomerSearchParams, lambda opened: StripeCustomers(opened).find(OWNER)),
     "POST /v1/customers": (CustomerCreateParams, lambda opened: StripeCustomers(opened).make(OWNER)),
     "POST /v1/customers/cus_1": (CustomerUpdateParams, lambda opened: StripeCustomers(opened).make(OWNER)),
+    "GET /v1/prices": (PriceListParams, lambda opened: StripeProducts(opened).product("credence_monthly")),
+    "POST /v1/products": (
+        ProductCreateParams,
+        lambda opened: StripeProducts(opened).make_product("p", plan_id="monthly", name="Monthly", tax_code="txcd_1"),
+    ),
+    "POST /v1/products/p": (
+        ProductUpdateParams,
+        lambda opened: StripeProducts(opened).change_product(
+            "p", name="Monthly", tax_code="txcd_1", is_active=False, default_price="price_1"
+        ),
+    ),
+    "POST /v1/prices": (
+        PriceCreateParams,
+        lambda opened: StripeProducts(opened).make_price("p", SOLD, known=frozenset()),
+    ),
+    "POST /v1/prices/price_1": (
+        PriceUpdateParams,
+        lambda opened: StripeProducts(opened).change_price("price_1", is_active=True, lookup_key=SOLD.lookup_key),
+    ),
     "GET /v1/billing_portal/configurations": (ConfigurationListParams, lambda opened: StripePortal(opened).active()),
     "POST /v1/billing_portal/configurations": (
         ConfigurationCreateParams,
