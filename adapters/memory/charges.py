@@ -54,7 +54,7 @@ class MemoryCharges:
             return self._claimed(charge, lease)
         return self._shown(charge, is_owner=False)
 
-    async def open(self, wanted: NewCharge, *, lease: timedelta) -> ClaimedCharge:
+    async def create(self, wanted: NewCharge, *, lease: timedelta) -> ClaimedCharge:
         """Record a charge and claim it, or return the one under its key."""
         if wanted.key not in self._by_key:
             now = self._clock.now()
@@ -80,11 +80,11 @@ class MemoryCharges:
         due = sorted(filter(self._is_due, self._charges.values()), key=lambda one: self._due_at[one.id])
         return self._claimed(due[0], lease) if due else None
 
-    async def begin(self, charge: Charge, card: SavedCard) -> ClaimedCharge:
+    async def begin(self, claimed: ClaimedCharge, card: SavedCard) -> ClaimedCharge:
         """Record the card that is going to be charged."""
-        began = self._clock.now()
-        begun = attrs.evolve(charge, status=ChargeStatus.CHARGING, card=card, charging_since=began)
-        return self._changed(charge, begun)
+        charge, now = claimed.charge, self._clock.now()
+        begun = attrs.evolve(charge, status=ChargeStatus.CHARGING, card=card, charging_since=now)
+        return attrs.evolve(self._changed(charge, begun), send_before=claimed.send_before)
 
     async def finish(self, charge: Charge, outcome: FinalOutcome) -> Charge:
         """Record what became of a charge; return it as it is then."""
@@ -125,7 +125,8 @@ class MemoryCharges:
         return self._shown(self._charges[charge.id], is_owner=True)
 
     def _shown(self, charge: Charge, *, is_owner: bool) -> ClaimedCharge:
-        return ClaimedCharge(charge=charge, is_owner=is_owner, now=self._clock.now())
+        ends_at = self._due_at[charge.id]
+        return ClaimedCharge(charge=charge, is_owner=is_owner, now=self._clock.now(), send_before=ends_at)
 
 
 @attrs.define(kw_only=True)

@@ -107,11 +107,14 @@ class Charge:
 
 @attrs.frozen(kw_only=True)
 class ClaimedCharge:
-    """A charge, and whether the caller may go on with it; `now` is the ledger's time."""
+    """A charge, and whether the caller may go on with it."""
 
     charge: Charge
     is_owner: bool
     now: datetime
+    """The ledger's time."""
+    send_before: datetime
+    """When the claim ends, by this process's own clock: others may go on with the charge from then on."""
 
 
 @attrs.frozen

@@ -22,8 +22,8 @@ class SavedCards(Protocol):
     async def charge(self, charge: Charge, *, send_before: datetime, is_first: bool) -> Outcome:
         """Charge the recorded card. Repeated within the provider's memory of keys, it returns the same payment.
 
-        `send_before` is a time by this process's clock after which nothing is sent. `is_first` says that the provider
-        was never asked before, so that its refusal of the request is final.
+        Nothing is sent from `send_before` on, by this process's clock. `is_first` says that the provider was never
+        asked before, so that its refusal of the request is final.
 
         :raises PaymentsUnavailable: if nobody knows whether the card was charged.
         """
@@ -55,7 +55,7 @@ class ChargeRecords(Protocol):
         """
         ...
 
-    async def open(self, wanted: NewCharge, *, lease: timedelta) -> ClaimedCharge:
+    async def create(self, wanted: NewCharge, *, lease: timedelta) -> ClaimedCharge:
         """Record a charge and claim it; if there is one under its key, return that one as `claim` does."""
         ...
 
@@ -63,7 +63,7 @@ class ChargeRecords(Protocol):
         """Claim the charge that has been due longest, or return None if none is due."""
         ...
 
-    async def begin(self, charge: Charge, card: SavedCard) -> ClaimedCharge:
+    async def begin(self, claimed: ClaimedCharge, card: SavedCard) -> ClaimedCharge:
         """Record what the provider is going to be asked; if others have claimed the charge, return it unchanged."""
         ...
 

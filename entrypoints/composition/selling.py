@@ -74,7 +74,7 @@ def _plan_changer(parts: Parts, reader: SubscriptionReader) -> PlanChanger:
 def charges(parts: Parts, recorder: PaymentRecorder) -> ChargeService:
     """Return what charges saved cards."""
     return ChargeService(
-        records=SqlCharges(parts.ledger.rpc),
+        records=SqlCharges(parts.ledger.rpc, parts.clock),
         attempts=charge_attempts(parts, recorder),
         accounts=parts.ledger.sql,
         catalogue=parts.catalogue,
@@ -84,12 +84,11 @@ def charges(parts: Parts, recorder: PaymentRecorder) -> ChargeService:
 def charge_attempts(parts: Parts, recorder: PaymentRecorder) -> ChargeAttempts:
     """Return what takes charges to their end."""
     return ChargeAttempts(
-        records=SqlCharges(parts.ledger.rpc),
+        records=SqlCharges(parts.ledger.rpc, parts.clock),
         cards=StripeSavedCards(parts.stripe.patient, parts.clock),
         customers=customers(parts),
         accounts=parts.ledger.sql,
         recorder=recorder,
-        clock=parts.clock,
     )
 
 

@@ -80,7 +80,6 @@ class World:
                 customers=customers,
                 accounts=self.ledger,
                 recorder=recorder,
-                clock=self.clock,
             ),
             reconciler=Reconciler(history=self.payments, inbox=inbox, recorder=recorder),
             monitor=Monitor(ledger=self.ledger, cache=self.cache, backlogs=self.ledger),
@@ -140,7 +139,7 @@ async def test_what_was_left_of_charges_is_ended(world: World) -> None:
         wanted = NewCharge(
             id=ChargeId(f"charge {number}"), key=f"key {number}", user_id=ADA, plan_id=STARTER.id, terms=STARTER.terms
         )
-        await world.charges.open(wanted, lease=timedelta(0))
+        await world.charges.create(wanted, lease=timedelta(0))
     await world.work(lambda: all(one.status.is_final for one in world.charges.all()))
     assert ["charge 0", "charge 1", "charge 2"] == [*world.cards.taken]
     account = await world.ledger.account(ADA)

@@ -79,7 +79,6 @@ class World:
             ),
             accounts=ledger,
             recorder=recorder,
-            clock=self.clock,
         )
 
     def asked(self, number: int) -> Task:

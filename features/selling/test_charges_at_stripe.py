@@ -124,7 +124,6 @@ class World:
             ),
             accounts=ledger,
             recorder=recorder,
-            clock=self.clock,
         )
 
     async def ask(self, stop: Stop) -> list[str]:

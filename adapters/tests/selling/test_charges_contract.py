@@ -43,7 +43,7 @@ CARD = SavedCard(customer_id=CustomerId("cus_1"), payment_method="pm_1", read_at
 async def records_of(open_world: Any) -> AsyncIterator[ChargeRecords]:
     async with open_world() as world:
         is_memory = isinstance(world.ledger, MemoryLedger)
-        yield MemoryCharges(SystemClock()) if is_memory else SqlCharges(world.ledger._rpc)
+        yield MemoryCharges(SystemClock()) if is_memory else SqlCharges(world.ledger._rpc, SystemClock())
 
 
 def wanted(key: str | None = None, **changes: Any) -> NewCharge:
@@ -58,9 +58,9 @@ def wanted(key: str | None = None, **changes: Any) -> NewCharge:
 
 
 async def begun(records: ChargeRecords, wish: NewCharge, *, lease: timedelta = LEASE) -> Charge:
-    opened = await records.open(wish, lease=lease)
+    opened = await records.create(wish, lease=lease)
     assert opened.is_owner
-    started = await records.begin(opened.charge, CARD)
+    started = await records.begin(opened, CARD)
     assert started.is_owner
     return started.charge
 
@@ -75,8 +75,8 @@ async def test_a_charge_is_recorded_and_claimed_once(open_world: Any) -> None:
         wish = wanted()
         assert await again(records, wish) is None
 
-        first = await records.open(wish, lease=LEASE)
-        second = await records.open(attrs.evolve(wish, id=ChargeId(str(uuid.uuid4()))), lease=LEASE)
+        first = await records.create(wish, lease=LEASE)
+        second = await records.create(attrs.evolve(wish, id=ChargeId(str(uuid.uuid4()))), lease=LEASE)
 
         assert (True, False) == (first.is_owner, second.is_owner)
         assert first.charge == second.charge
@@ -96,7 +96,7 @@ async def test_of_many_at_once_one_has_it(open_world: Any) -> None:
     async with records_of(open_world) as records:
         wish = wanted()
         wishes = [attrs.evolve(wish, id=ChargeId(str(uuid.uuid4()))) for _ in range(8)]
-        opened = await asyncio.gather(*(records.open(one, lease=LEASE) for one in wishes))
+        opened = await asyncio.gather(*(records.create(one, lease=LEASE) for one in wishes))
         assert 1 == sum(one.is_owner for one in opened)
         assert 1 == len({one.charge.id for one in opened})
 
@@ -106,8 +106,8 @@ async def test_another_wish_under_its_key_claims_nothing(open_world: Any, change
     """It gets the first one's charge, to see what differs, and leaves it to be claimed by others."""
     async with records_of(open_world) as records:
         wish = wanted()
-        await records.open(wish, lease=NONE)
-        other = await records.open(attrs.evolve(wish, id=ChargeId(str(uuid.uuid4())), **change), lease=LEASE)
+        await records.create(wish, lease=NONE)
+        other = await records.create(attrs.evolve(wish, id=ChargeId(str(uuid.uuid4())), **change), lease=LEASE)
         assert (wish.id, False, 1) == (other.charge.id, other.is_owner, other.charge.attempts)
         assert (await again(records, wish)).is_owner
 
@@ -164,8 +164,8 @@ async def test_a_worker_takes_what_was_left_once(open_world: Any) -> None:
     """What is leased is nobody else's; what was let go is due, whether the provider was asked or not."""
     async with records_of(open_world) as records:
         held, new, asked, paused = (wanted() for _ in range(4))
-        await records.open(held, lease=LEASE)
-        await records.open(new, lease=NONE)
+        await records.create(held, lease=LEASE)
+        await records.create(new, lease=NONE)
         await begun(records, asked, lease=NONE)
         await records.postpone(await begun(records, paused, lease=NONE), 60)
 
@@ -180,9 +180,9 @@ async def test_who_lost_a_claim_writes_nothing_but_an_outcome(open_world: Any) -
     """Neither a card, nor a pause, nor that it is abandoned; but what became of its one payment is so for everybody."""
     async with records_of(open_world) as records:
         new = wanted()
-        lost = (await records.open(new, lease=NONE)).charge
-        kept = (await again(records, new)).charge
-        refused = await records.begin(lost, CARD)
+        lost_claim = await records.create(new, lease=NONE)
+        lost, kept = lost_claim.charge, (await again(records, new)).charge
+        refused = await records.begin(lost_claim, CARD)
         assert (kept, False) == (refused.charge, refused.is_owner)
         assert kept == await records.finish(lost, NotCharged("interrupted"))
 
@@ -199,6 +199,6 @@ async def test_who_lost_a_claim_writes_nothing_but_an_outcome(open_world: Any) -
 async def test_a_charge_that_was_never_asked_for_has_no_outcome(open_world: Any) -> None:
     """It can be abandoned, and nothing else."""
     async with records_of(open_world) as records:
-        charge = (await records.open(wanted(), lease=LEASE)).charge
+        charge = (await records.create(wanted(), lease=LEASE)).charge
         assert charge == await records.finish(charge, Paid("pi_of_nothing", Irrelevant("")))
         assert ChargeStatus.ABANDONED == (await records.finish(charge, NotCharged("no_saved_card"))).status

@@ -56,19 +56,17 @@ class ChargeService:
         :raises ChargeDiffers: if the key was used for another user or plan.
         :raises LedgerUnavailable: if the ledger could not be asked; the card may have been charged.
         """
-        began = self.attempts.clock.now()
         claimed = await self.records.claim(key, user_id, plan_id, lease=LEASE)
         if claimed is None:
             wanted = await self._wanted(user_id, plan_id, key, charge_id)
-            began = self.attempts.clock.now()
-            claimed = await self.records.open(wanted, lease=LEASE)
+            claimed = await self.records.create(wanted, lease=LEASE)
         charge = claimed.charge
         named = {"user_id": (charge.user_id, user_id), "plan": (charge.plan_id, plan_id)}
         if differing := tuple(name for name, (first, now) in named.items() if first != now):
             raise ChargeDiffers(differing)
         if claimed.is_owner:
             with after_a_commit():
-                charge = await self.attempts.advance(claimed, began)
+                charge = await self.attempts.advance(claimed)
         return ChargeResult(charge, is_repeated=charge.id != charge_id)
 
     async def _wanted(self, user_id: UserId, plan_id: str, key: str, charge_id: ChargeId) -> NewCharge:

@@ -25,7 +25,6 @@ from domain.payments.charges import (
     SavedCard,
     Undecided,
 )
-from domain.ports.coordination import Clock
 from domain.ports.customers import CustomerMissing
 from domain.ports.ledger import Accounts, LedgerUnavailable
 from domain.ports.payment_provider import PaymentsRefused, PaymentsUnavailable
@@ -46,40 +45,37 @@ class ChargeAttempts:
     customers: CustomerService
     accounts: Accounts
     recorder: PaymentRecorder
-    clock: Clock
 
     async def run_once(self) -> Charge | None:
         """Advance the charge that has been due longest, and return it; None if none is due.
 
         :raises LedgerUnavailable: if the ledger could not be reached; the claim ends by itself.
         """
-        began = self.clock.now()
         claimed = await self.records.claim_due(lease=LEASE)
-        if claimed is None:
-            return None
-        return await self.advance(claimed, began)
+        return await self.advance(claimed) if claimed is not None else None
 
-    async def advance(self, claimed: ClaimedCharge, began: datetime) -> Charge:
-        """Take a claimed charge as far as it goes now, and return it; the claim was asked for when it `began`.
+    async def advance(self, claimed: ClaimedCharge) -> Charge:
+        """Take a claimed charge as far as it goes now, and return it.
 
         :raises LedgerUnavailable: if the ledger could not be reached; the claim ends by itself.
         """
-        charge, send_before = claimed.charge, began + LEASE
+        charge = claimed.charge
         outcome: Outcome | None = None
         match next_step(charge, claimed.now):
             case Step.ABANDON:
                 outcome = NotCharged(INTERRUPTED)
             case Step.PREPARE:
-                charge, outcome = await self._prepared(charge, send_before)
+                charge, outcome = await self._prepared(claimed)
             case Step.LOOK_UP:
-                outcome = await self._looked_up(charge, claimed.now, send_before)
+                outcome = await self._looked_up(charge, claimed.now, claimed.send_before)
         if outcome is None or isinstance(outcome, Undecided):
             await self.records.postpone(charge, pause_after(charge.attempts))
             return charge
         return await self._finished(charge, outcome)
 
-    async def _prepared(self, charge: Charge, send_before: datetime) -> tuple[Charge, Outcome | None]:
+    async def _prepared(self, claimed: ClaimedCharge) -> tuple[Charge, Outcome | None]:
         """Choose the card, record it, and charge it; return the charge as it was recorded."""
+        charge = claimed.charge
         try:
             card = await self._card(charge)
         except PaymentsUnavailable:
@@ -88,10 +84,10 @@ class ChargeAttempts:
             return charge, NotCharged(NO_PERMISSION)
         if card is None:
             return charge, NotCharged(NO_SAVED_CARD)
-        begun = await self.records.begin(charge, card)
+        begun = await self.records.begin(claimed, card)
         if not begun.is_owner:
             return begun.charge, None
-        return begun.charge, await self._sent(begun.charge, send_before, is_first=True)
+        return begun.charge, await self._sent(begun.charge, begun.send_before, is_first=True)
 
     async def _looked_up(self, charge: Charge, now: datetime, send_before: datetime) -> Outcome | None:
         try:

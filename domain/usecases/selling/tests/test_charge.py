@@ -85,7 +85,6 @@ class Shop:
                 catalogue=CATALOGUE,
                 livemode=False,
             ),
-            clock=self.clock,
         )
         self.service = ChargeService(
             records=self.charges, attempts=self.attempts, accounts=self.ledger, catalogue=CATALOGUE
@@ -207,9 +206,9 @@ def test_a_key_that_may_not_make_customers_is_said_to(shop: Shop) -> None:
 def test_a_user_who_left_meanwhile_is_charged_and_not_lost(shop: Shop) -> None:
     """What they paid waits as any payment of a user who is gone."""
     wanted = NewCharge(id=ChargeId("c1"), key="k", user_id=ADA, plan_id=STARTER.id, terms=STARTER.terms)
-    opened = run(shop.charges.open(wanted, lease=timedelta(0)))
+    opened = run(shop.charges.create(wanted, lease=HOUR))
     shop.ledger.delete_user(ADA)
-    charge = run(shop.attempts.advance(opened, shop.clock.now()))
+    charge = run(shop.attempts.advance(opened))
     assert (ChargeStatus.SUCCEEDED, 1) == (charge.status, len(shop.cards.taken))
 
 
