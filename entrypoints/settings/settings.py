@@ -157,7 +157,7 @@ class Settings:
     )
     checkouts_per_minute: int = _setting(
         "CREDENCE_CHECKOUTS_PER_MINUTE",
-        text="Checkouts that one user may start in a minute; 0: any number.",
+        text="Checkouts, visits to the portal and requests about subscriptions of one user in a minute; 0: any number.",
         default="20",
     )
     service_requests_per_minute: int = _setting(

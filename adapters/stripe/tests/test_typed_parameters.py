@@ -1,4 +1,4 @@
-"""What is sent about products, prices, customers and the portal has the names and the values that the stripe package's types allow."""
+"""Requests to Stripe have the names and values that the package's own types allow."""
 
 import contextlib
 from collections.abc import Callable, Coroutine, Iterator, Mapping
