@@ -8,7 +8,7 @@ import pytest
 
 from adapters.stripe.connection import StripeConnection
 from adapters.stripe.products import StripeProducts
-from domain.usecases.selling.plan_changes import ChangeWish, CurrencyDiffers, NotAtPeriodEnd
+from domain.usecases.selling.plan_changes import AlreadyOnPlan, ChangeWish, CurrencyDiffers, NotAtPeriodEnd
 from domain.usecases.selling.push_plans import PlanPusher
 from domain.values.money import Money
 from domain.values.plans import Catalogue, Plan
@@ -53,6 +53,21 @@ async def test_a_change_takes_the_price_that_was_pushed() -> None:
         pushed = {one.id: one.sells.money for one in await world.ledger.prices.for_sale("pro")}
         assert Money(amount=4900, currency="usd") == pushed.get(await changed_to(world, "pro"))
         assert 1000 == await world.balance()
+
+
+async def test_a_change_to_the_same_plan_brings_its_present_terms() -> None:
+    """Its credits may be others though it costs the same; on the present terms nothing would change."""
+    richer = attrs.evolve(PRO, terms=attrs.evolve(PRO.terms, credits=1500))
+    async with worlds(MONTHLY, PRO) as (world, _):
+        await world.subscribe(MONTHLY)
+        first = await changed_to(world, "pro")
+        with pytest.raises(AlreadyOnPlan):
+            await changed_to(world, "pro")
+        now = attrs.evolve(world.changer.plan_changer, catalogue=Catalogue({richer.id: richer}))
+        world.changer = attrs.evolve(world.changer, plan_changer=now)
+        await world.wait(10)
+        assert first != await changed_to(world, "pro")
+        assert 1499 <= await world.balance() <= 1500
 
 
 async def test_a_change_makes_a_price_where_none_was_pushed() -> None:

@@ -35,7 +35,7 @@ class NotASubscription(Exception):
 
 @attrs.frozen
 class AlreadyOnPlan(Exception):
-    """The subscription is on that plan, at its price, and goes on."""
+    """The subscription is on that plan, on its present terms, and goes on."""
 
     plan_id: str
 
@@ -131,7 +131,7 @@ class PlanChanger:
         if not wish.at_once and wanted.money.amount > _billed(item, lines, found):
             raise CostsMore
         price: MadePrice | None = None
-        if current != plan.id or item.price.unit_amount != wanted.money.amount:
+        if current != plan.id or not _sells(item, wanted):
             await refuse_second_free_plan(self.ledger, wish.user_id, plan, beside=held.id)
             price = await self._price(plan, wanted)
         elif not found.state.cancels_at_period_end:
@@ -211,6 +211,13 @@ def _wanted(item: SubscribedItem, plan: Plan, *, at_once: bool) -> PlanPrice:
     if not at_once and (price.interval, price.interval_count) != (plan.interval, plan.interval_count):
         raise NotAtPeriodEnd(plan.interval)
     return wanted
+
+
+def _sells(item: SubscribedItem, wanted: PlanPrice) -> bool:
+    """Return whether the item's price has these terms; a price without metadata does not say its credits."""
+    price = item.price
+    is_as_long = (price.interval, price.interval_count) == (wanted.interval, wanted.interval_count)
+    return is_as_long and price.unit_amount == wanted.money.amount and price.credits in (None, wanted.credits)
 
 
 def _check_moment(wish: ChangeWish, found: ProviderSubscription) -> None:
