@@ -72,6 +72,7 @@ COMMANDS = [
     ("adjust", USER, "5", "--reason", "an outage", "--operator", "Grace"),
     ("reconcile", "--since", "1d"),
     ("doctor", "--json"),
+    ("customers", "adopt"),
 ]
 ENDLESS = {"serve", "worker"}
 """Those say it in their logs."""
