@@ -85,8 +85,8 @@ class CustomerAdopter:
         :raises LedgerUnavailable: if the ledger could not be read.
         :raises PaymentsUnavailable: if the provider could not be reached.
         """
-        named = _named([use async for use in self.customers.uses()])
         ledger_id, found, nameless = await self.links.ledger_id(), [], []
+        named = _named([use async for use in self.customers.uses()])
         looked_at = 0
         async for customer in self.customers.every_customer():
             looked_at += 1

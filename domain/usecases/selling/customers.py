@@ -17,7 +17,7 @@ from domain.ports.customers import (
     CustomerWatch,
 )
 from domain.ports.ledger import Accounts, LedgerUnavailable
-from domain.ports.payment_provider import PaymentsRefused
+from domain.ports.payment_provider import PaymentsRefused, PaymentsUnavailable
 from domain.values.accounts import UserId
 from domain.values.customers import CustomerId
 
@@ -97,6 +97,7 @@ class CustomerService:
                 await self.links.note_deleted(link.customer_id)
                 return
             written = account.email
+        raise PaymentsUnavailable("the address changed each time that it was written")
 
     async def note_deleted(self, customer_id: CustomerId) -> None:
         """Note that the provider has the customer no longer; the next use makes another.

@@ -191,6 +191,21 @@ async def test_an_address_that_changes_while_it_is_written_is_written_again(worl
     assert "ada@1.example.com" == provider.kept[made].email
 
 
+async def test_an_address_that_never_rests_is_left_for_later(world: World) -> None:
+    """The message is delivered again, and no worker is kept by it."""
+    await world.service.customer_of(ADA, ADDRESS)
+    written = []
+
+    class Restless:
+        async def write_address(self, _: CustomerId, email: str) -> None:
+            written.append(email)
+            world.ledger.customers.change_address(ADA, f"ada@{len(written)}.example.com")
+
+    with pytest.raises(PaymentsUnavailable):
+        await world.on(world.ledger.customers, Restless()).follow_address(ADA)
+    assert MAX_ADDRESS_CHANGES == len(written)
+
+
 async def test_there_may_be_nothing_to_follow(world: World) -> None:
     """No customer, no address, or a customer who turns out to be gone."""
     await world.service.follow_address(ADA)
