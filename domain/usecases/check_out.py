@@ -110,7 +110,7 @@ class CheckoutService:
             price_id=price.id if price is not None else None,
         )
         opener = CheckoutOpener(checkouts=self.checkouts, ledger=self.ledger, customers=self.customers)
-        checkout = await opener.open(request, is_repeatable=is_repeatable)
+        checkout = await opener.begin(request, is_repeatable=is_repeatable)
         with contextlib.suppress(CacheUnavailable):
             await self.markers.remember_checkout(checkout.session_id, CheckoutNote(user_id=user_id, plan_id=plan.id))
         return checkout

@@ -24,7 +24,7 @@ class CheckoutOpener:
     ledger: Ledger
     customers: CustomerService
 
-    async def open(self, request: CheckoutRequest, *, is_repeatable: bool) -> Checkout:
+    async def begin(self, request: CheckoutRequest, *, is_repeatable: bool) -> Checkout:
         """Open the session; `is_repeatable` says that the caller knows the key.
 
         :raises PaymentsUnavailable: if no session could be opened.
