@@ -10,6 +10,7 @@ import pytest
 import adapters.postgres
 from adapters.postgres.answers import SHAPES
 from adapters.postgres.audit import SqlAudit
+from adapters.postgres.customers import SqlCustomerLinks
 from adapters.postgres.inbox import SqlInbox
 from adapters.postgres.ledger import SqlLedger
 from adapters.postgres.rpc import Rpc
@@ -22,6 +23,7 @@ from domain.credits.holds import HoldId
 from domain.ports.ledger import LedgerRefused, LedgerUnavailable
 from domain.tests.examples import ADA, NOON
 from domain.upkeep.synthetic_users import Tag
+from domain.values.customers import CustomerId
 from simulators.http.server import HttpServer, Request, Response
 
 KEY = "the-secret-service-key"
@@ -39,6 +41,10 @@ CALLS: dict[str, Callable[[Rpc], Awaitable[object]]] = {
     "account_notify_below": lambda rpc: SqlLedger(rpc).set_threshold(ADA, 5),
     "account_transactions": lambda rpc: SqlLedger(rpc).entries(ADA, before_version=None, limit=5),
     "balance_at": lambda rpc: SqlLedger(rpc).balance_at(ADA, NOON),
+    "customer_of": lambda rpc: SqlCustomerLinks(rpc).customer_of(ADA),
+    "customer_link": lambda rpc: SqlCustomerLinks(rpc).link(ADA, CustomerId("cus_1"), email=None),
+    "customer_deleted": lambda rpc: SqlCustomerLinks(rpc).note_deleted(CustomerId("cus_1")),
+    "customers_linked": lambda rpc: SqlCustomerLinks(rpc).linked([CustomerId("cus_1")], [ADA]),
     "inbox_claim": lambda rpc: SqlInbox(rpc).claim_waiting(5, lease_seconds=60),
     "inbox_event": lambda rpc: SqlInbox(rpc).find("evt_1"),
     "inbox_list": lambda rpc: SqlInbox(rpc).page(statuses=frozenset({EventStatus.PARKED}), before=None, limit=5),
@@ -68,6 +74,7 @@ LISTS = frozenset(
     {
         "accounts_with_overdue",
         "account_transactions",
+        "customers_linked",
         "inbox_claim",
         "inbox_list",
         "inbox_known",

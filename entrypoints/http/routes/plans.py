@@ -37,7 +37,7 @@ class AmountsOnSale:
 
 @attrs.frozen
 class QuantityOnSale:
-    """The limits of how many a checkout may sell; with `adjustable`, the buyer may change it on Stripe's page."""
+    """The limits of a quantity; with `adjustable`, the buyer may change the quantity on Stripe's page."""
 
     min: int
     max: int

@@ -15,11 +15,12 @@ from domain.decisions.quotes import (
     quote,
 )
 from domain.tests.examples import STARTER
-from domain.tests.test_free_amounts import DOLLARS
 from domain.values.checkout_options import Quantity
+from domain.values.free_amounts import FreeAmount
 from domain.values.money import Money
 from domain.values.plans import Plan, PlanId, Terms
 
+DOLLARS = FreeAmount(currency="usd", least=500, most=50_000, credits=10, per=100)
 EUROS = Money(amount=450, currency="eur")
 SEVERAL = attrs.evolve(STARTER, prices=(EUROS,), quantity=Quantity(least=2, most=10))
 SMALLEST = Terms(credits=50, price=Money(amount=500, currency="usd"))
