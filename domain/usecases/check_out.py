@@ -101,7 +101,7 @@ class CheckoutService:
         opener = CheckoutOpener(
             checkouts=self.checkouts, ledger=self.ledger, customers=self.customers, subscriptions=self.subscriptions
         )
-        checkout = await opener.open(request, is_repeatable=is_repeatable)
+        checkout = await opener.begin(request, is_repeatable=is_repeatable)
         if is_only:
             await opener.close_others(checkout)
         with contextlib.suppress(CacheUnavailable):

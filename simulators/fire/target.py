@@ -84,7 +84,7 @@ class Target:
         return await self._webhooks.post(WEBHOOK, content=body, headers=headers)
 
     async def plans(self) -> tuple[Plan, ...]:
-        """Return what is for sale.
+        """Return what is for sale at a fixed price, once or for each interval: the histories know no other plans.
 
         :raises TargetUnfit: if this is no Credence service.
         :raises NoAnswer: if it can't be asked now.
@@ -95,7 +95,7 @@ class Target:
         )
         try:
             body = answer.json()["plans"] if answer.status_code == 200 else None
-            plans = tuple(Plan(**{name: plan[name] for name in _PLAN}) for plan in body or ())
+            plans = tuple(Plan(**{name: plan[name] for name in _PLAN}) for plan in body or () if _is_simple(plan))
         except (ValueError, KeyError, TypeError):
             raise TargetUnfit(not_ours) from None
         if body is None:
@@ -208,6 +208,10 @@ class Target:
 
 def _named(error: httpx.HTTPError) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _is_simple(plan: dict[str, Any]) -> bool:
+    return not plan.get("amounts") and plan.get("interval_count", 1) == 1
 
 
 def _period(entry: Mapping[str, Any]) -> int | None:

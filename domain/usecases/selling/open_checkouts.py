@@ -27,7 +27,7 @@ class CheckoutOpener:
     customers: CustomerService
     subscriptions: SubscriptionReader
 
-    async def open(self, request: CheckoutRequest, *, is_repeatable: bool) -> Checkout:
+    async def begin(self, request: CheckoutRequest, *, is_repeatable: bool) -> Checkout:
         """Open the session; `is_repeatable` says that the caller knows the key.
 
         :raises PaymentsUnavailable: if no session could be opened.
