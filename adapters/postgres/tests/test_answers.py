@@ -3,6 +3,7 @@
 import contextlib
 import re
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,24 +11,41 @@ import pytest
 import adapters.postgres
 from adapters.postgres.answers import SHAPES
 from adapters.postgres.audit import SqlAudit
+from adapters.postgres.charges import SqlCharges
 from adapters.postgres.customers import SqlCustomerLinks
 from adapters.postgres.inbox import SqlInbox
 from adapters.postgres.ledger import SqlLedger
 from adapters.postgres.rpc import Rpc
 from adapters.postgres.supabase_rpc import SupabaseRpc
 from adapters.postgres.synthetic_users import SqlSyntheticUsers
+from adapters.system.clock import SystemClock
 from domain.changes.changes import Change, HoldingsQuery, SnapshotQuery
 from domain.changes.inbox import EventStatus
 from domain.changes.walks import ChangedAccounts
 from domain.credits.holds import HoldId
+from domain.payments.charges import Charge, ChargeId, ChargeStatus
 from domain.ports.ledger import LedgerRefused, LedgerUnavailable
 from domain.tests.examples import ADA, NOON
 from domain.upkeep.synthetic_users import Tag
 from domain.values.customers import CustomerId
+from domain.values.plans import PlanId
 from simulators.http.server import HttpServer, Request, Response
 
 KEY = "the-secret-service-key"
 PAGE = b"<!DOCTYPE html>\n<html><head><title>Down for maintenance</title></head><body>Back soon</body></html>"
+
+LEASE = timedelta(minutes=2)
+CHARGE = Charge(
+    id=ChargeId("00000000-0000-0000-0000-0000000000c1"),
+    user_id=ADA,
+    plan_id=PlanId("starter"),
+    credits=50,
+    amount=500,
+    currency="usd",
+    status=ChargeStatus.CREATED,
+    attempts=1,
+    created_at=NOON,
+)
 
 CALLS: dict[str, Callable[[Rpc], Awaitable[object]]] = {
     "ledger_read": lambda rpc: SqlLedger(rpc).read(SnapshotQuery()),
@@ -41,6 +59,9 @@ CALLS: dict[str, Callable[[Rpc], Awaitable[object]]] = {
     "account_notify_below": lambda rpc: SqlLedger(rpc).set_threshold(ADA, 5),
     "account_transactions": lambda rpc: SqlLedger(rpc).entries(ADA, before_version=None, limit=5),
     "balance_at": lambda rpc: SqlLedger(rpc).balance_at(ADA, NOON),
+    "charge_open": lambda rpc: SqlCharges(rpc, SystemClock()).claim("key", ADA, "starter", lease=LEASE),
+    "charge_claim_due": lambda rpc: SqlCharges(rpc, SystemClock()).claim_due(lease=LEASE),
+    "charge_change": lambda rpc: SqlCharges(rpc, SystemClock()).postpone(CHARGE, 5),
     "customer_of": lambda rpc: SqlCustomerLinks(rpc).customer_of(ADA),
     "customer_link": lambda rpc: SqlCustomerLinks(rpc).link(ADA, CustomerId("cus_1"), email=None),
     "customer_deleted": lambda rpc: SqlCustomerLinks(rpc).note_deleted(CustomerId("cus_1")),
