@@ -63,7 +63,7 @@ class StripeSubscriptionChanges:
             "metadata": {PRICE_PLAN_KEY: plan.id, PRICE_CREDITS_KEY: str(terms.credits)},
         }
         key = hashlib.sha256(repr(parameters).encode()).hexdigest()
-        with translated(), _readable():
+        with translated(refusals=True), _readable():
             answer = await self._v1.prices.create_async(parameters, {"idempotency_key": f"price-{key}"})
             made = fields.own_id(plain(answer))
         return MadePrice(id=made, plan_id=plan.id, credits=terms.credits, unit_amount=str(terms.price.amount))
@@ -76,7 +76,7 @@ class StripeSubscriptionChanges:
         """
         details = _of_change(wanted) if isinstance(wanted, PlanChange) else _of_cancellation(wanted)
         parameters = {"subscription": wanted.subscription_id, "subscription_details": details}
-        with _readable(), translated(), _changing():
+        with _readable(), translated(refusals=True), _changing():
             try:
                 answer = await self._v1.invoices.create_preview_async(cast("InvoiceCreatePreviewParams", parameters))
             except stripe.InvalidRequestError as error:
@@ -98,7 +98,7 @@ class StripeSubscriptionChanges:
         """
         metadata = {USER_ID_KEY: wanted.user_id, PLAN_KEY: wanted.plan_id, TERMS_KEY: terms_text(wanted.terms)}
         parameters = {**_of_change(wanted), "metadata": metadata, "payment_behavior": "error_if_incomplete"}
-        with _readable(), translated(), _changing():
+        with _readable(), translated(refusals=True), _changing():
             await self._release(wanted.schedule_id)
             answer = await self._v1.subscriptions.update_async(
                 wanted.subscription_id,
@@ -114,7 +114,7 @@ class StripeSubscriptionChanges:
         :raises PaymentsUnavailable: if Stripe cannot be reached.
         """
         v1, subscription_id = self._v1.subscriptions, wanted.subscription_id
-        with _readable(), translated(), _changing():
+        with _readable(), translated(refusals=True), _changing():
             await self._release(wanted.schedule_id)
             try:
                 if wanted.at_once:

@@ -19,7 +19,7 @@ from adapters.stripe.subscription_changes import StripeSubscriptionChanges
 from adapters.stripe.tests.test_typed_parameters import faults
 from domain.payments.subscription_changes import Cancellation, PlanChange
 from domain.payments.subscriptions import SubscriptionId, SubscriptionStatus
-from domain.ports.payment_provider import PaymentsUnavailable
+from domain.ports.payment_provider import PaymentsRefused, PaymentsUnavailable
 from domain.ports.subscription_changes import ChangeDeclined, ChangeRefused
 from domain.values.accounts import UserId
 from domain.values.money import Money
@@ -139,6 +139,10 @@ async def test_refusals_are_told_apart(stripe: StripeStandIn) -> None:
         stripe.fail_next()
         with pytest.raises(PaymentsUnavailable):
             await changes.change(wanted, idempotency_key="away")
+        for refused in (changes.preview(wanted), changes.change(wanted, idempotency_key="refused")):
+            stripe.fail_next(status=403)
+            with pytest.raises(PaymentsRefused):
+                await refused
         stripe.account.billing.decline(wanted.subscription_id)
         with pytest.raises(ChangeDeclined) as declined:
             await changes.change(wanted, idempotency_key="declined")
