@@ -46,7 +46,8 @@ class StripeSubscriptionChanges:
         :raises PaymentsUnavailable: if Stripe cannot be reached, or rejects the request.
         """
         with _readable():
-            found = await dated(self._v1.subscriptions.retrieve_async, subscription_id)
+            shown = {"expand": ["latest_invoice"]}
+            found = await dated(self._v1.subscriptions.retrieve_async, subscription_id, shown)
             return _subscription(*found) if found else None
 
     async def make_price(self, plan: Plan) -> MadePrice:
@@ -170,6 +171,7 @@ def _subscription(found: dict[str, Any], moment: Any) -> ProviderSubscription:
             for item in fields.items(found, "items")
         ),
         latest_invoice=fields.reference(found, "latest_invoice"),
+        has_open_invoice=fields.expanded(found, "latest_invoice").get("status") in ("open", "uncollectible"),
         schedule_id=fields.reference(found, "schedule"),
     )
 
