@@ -47,7 +47,8 @@ class StripeSubscriptionChanges:
         :raises PaymentsUnavailable: if Stripe cannot be reached, or rejects the request.
         """
         with _readable():
-            found = await dated(self._v1.subscriptions.retrieve_async, subscription_id)
+            shown = {"expand": ["latest_invoice"]}
+            found = await dated(self._v1.subscriptions.retrieve_async, subscription_id, shown)
             return _subscription(*found) if found else None
 
     async def make_price(self, plan: Plan, sells: PlanPrice) -> MadePrice:
@@ -57,7 +58,7 @@ class StripeSubscriptionChanges:
         """
         parameters = _of_price(plan, sells)
         key = hashlib.sha256(repr(parameters).encode()).hexdigest()
-        with translated(), _readable():
+        with translated(refusals=True), _readable():
             answer = await self._v1.prices.create_async(parameters, {"idempotency_key": f"price-{key}"})
             return made_price(fields.own_id(plain(answer)), sells)
 
@@ -69,7 +70,7 @@ class StripeSubscriptionChanges:
         """
         details = _of_change(wanted) if isinstance(wanted, PlanChange) else _of_cancellation(wanted)
         parameters = {"subscription": wanted.subscription_id, "subscription_details": details}
-        with _readable(), translated(), _changing():
+        with _readable(), translated(refusals=True), _changing():
             try:
                 answer = await self._v1.invoices.create_preview_async(cast("InvoiceCreatePreviewParams", parameters))
             except stripe.InvalidRequestError as error:
@@ -91,7 +92,7 @@ class StripeSubscriptionChanges:
         """
         metadata = {USER_ID_KEY: wanted.user_id, PLAN_KEY: wanted.plan_id, TERMS_KEY: terms_text(wanted.terms)}
         parameters = {**_of_change(wanted), "metadata": metadata, "payment_behavior": "error_if_incomplete"}
-        with _readable(), translated(), _changing():
+        with _readable(), translated(refusals=True), _changing():
             await self._release(wanted.schedule_id)
             answer = await self._v1.subscriptions.update_async(
                 wanted.subscription_id,
@@ -107,7 +108,7 @@ class StripeSubscriptionChanges:
         :raises PaymentsUnavailable: if Stripe cannot be reached.
         """
         v1, subscription_id = self._v1.subscriptions, wanted.subscription_id
-        with _readable(), translated(), _changing():
+        with _readable(), translated(refusals=True), _changing():
             await self._release(wanted.schedule_id)
             try:
                 if wanted.at_once:
@@ -163,6 +164,7 @@ def _subscription(found: dict[str, Any], moment: Any) -> ProviderSubscription:
             for item in fields.items(found, "items")
         ),
         latest_invoice=fields.reference(found, "latest_invoice"),
+        has_open_invoice=fields.expanded(found, "latest_invoice").get("status") in ("open", "uncollectible"),
         schedule_id=fields.reference(found, "schedule"),
     )
 

@@ -5,7 +5,7 @@ from datetime import datetime
 import attrs
 
 from domain.payments.reports import Price, SaleReport
-from domain.payments.subscriptions import SubscriptionId, SubscriptionState
+from domain.payments.subscriptions import OWING, SubscriptionId, SubscriptionState
 from domain.values.accounts import UserId
 from domain.values.plans import PlanId, Terms
 
@@ -27,8 +27,15 @@ class ProviderSubscription:
     state: SubscriptionState
     items: tuple[SubscribedItem, ...]
     latest_invoice: str | None = None
+    has_open_invoice: bool = False
+    """Whether its newest invoice is not paid, as far as the provider was asked."""
     schedule_id: str | None = None
     """The schedule that changes it later, such as one that a customer made in the portal; it hinders other changes."""
+
+    @property
+    def owes(self) -> bool:
+        """Return whether its present period may be unpaid, so that its unused time is not the customer's money."""
+        return self.has_open_invoice or self.state.status in OWING
 
 
 @attrs.frozen(kw_only=True)

@@ -32,6 +32,9 @@ class SubscriptionStatus(enum.StrEnum):
 ENDED = frozenset({SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED})
 """The statuses of subscriptions that no longer charge."""
 
+OWING = frozenset({SubscriptionStatus.PAST_DUE, SubscriptionStatus.UNPAID})
+"""The statuses of subscriptions with an invoice that was not paid in time."""
+
 NOT_LIVE = ENDED | {SubscriptionStatus.INCOMPLETE}
 """The statuses of subscriptions that sell nothing: those that ended, and those that were never paid."""
 

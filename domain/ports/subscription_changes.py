@@ -27,7 +27,11 @@ class ChangeRefused(Exception):
 
 
 class SubscriptionChanges(Protocol):
-    """Subscriptions at the provider. Every method raises :class:`domain.ports.payment_provider.PaymentsUnavailable`."""
+    """Subscriptions at the provider.
+
+    Every method raises :class:`domain.ports.payment_provider.PaymentsUnavailable`, and all but the first
+    :class:`domain.ports.payment_provider.PaymentsRefused` if the key may not do it.
+    """
 
     async def find(self, subscription_id: SubscriptionId) -> ProviderSubscription | None:
         """Return the subscription as it is now, or None if there is none."""

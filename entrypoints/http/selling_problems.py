@@ -15,7 +15,12 @@ from domain.usecases.selling.plan_changes import (
     PreviewExpired,
     SeveralItems,
 )
-from domain.usecases.selling.read_subscriptions import NoSubscription, SeveralSubscriptions, UnknownSubscription
+from domain.usecases.selling.read_subscriptions import (
+    NoSubscription,
+    PaymentDue,
+    SeveralSubscriptions,
+    UnknownSubscription,
+)
 from domain.usecases.selling.sellable_plans import HasSubscription
 
 SELLING_REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
@@ -65,6 +70,11 @@ SELLING_REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
         HTTPStatus.CONFLICT,
         "several-items",
         "The subscription has several items that may be of plans; change it in Stripe's Dashboard.",
+    ),
+    PaymentDue: (
+        HTTPStatus.CONFLICT,
+        "payment-due",
+        "An invoice of the subscription is not paid, so its unused time cannot be given back. Pay it first.",
     ),
     PreviewExpired: (
         HTTPStatus.CONFLICT,

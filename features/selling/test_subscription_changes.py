@@ -74,6 +74,12 @@ def bills(story: Story) -> int:
     )
 
 
+def changes(story: Story) -> int:
+    """How often a subscription has changed, or an invoice was paid; the service itself sends invoices meanwhile."""
+    kinds = ("customer.subscription.", "invoice.paid")
+    return len([one for one in story.service.stripe.account.events if one["type"].startswith(kinds)])
+
+
 def refused(answer: httpx.Response) -> tuple[int, str]:
     assert "application/problem+json" == answer.headers["content-type"], answer.text
     return answer.status_code, str(answer.json()["type"]).removeprefix("urn:credence:")
@@ -246,12 +252,12 @@ def test_what_can_not_be_done_is_refused_in_words(
     story: Story, path: str, body: Any, expected: tuple[int, str]
 ) -> None:
     """As a change or as its preview; nothing happens at Stripe."""
-    before = len(story.service.stripe.account.events)
+    before = changes(story)
     for place in (f"/subscription/{path}", f"/subscription/{path}/preview"):
         answer = post(story, place, body)
         assert expected == refused(answer), answer.text
         assert answer.json()["detail"]
-    assert before == len(story.service.stripe.account.events)
+    assert before == changes(story)
 
 
 def test_who_may_ask_is_checked(story: Story) -> None:
@@ -271,16 +277,34 @@ def test_who_may_ask_is_checked(story: Story) -> None:
     assert (400, "invalid-idempotency-key") == refused(unkeyed)
 
 
+def test_time_that_nobody_paid_is_not_given_back(story: Story) -> None:
+    """Neither by a change now nor to a service; the next period may change, and the subscription may end."""
+    account, before = story.service.stripe.account, len(story.service.stripe.account.events)
+    account.billing.decline(subscription_of(story))
+    account.billing.advance(30 * DAY + 7200)
+    hear(story, before)
+    assert [("past_due", "monthly", False)] == held(story)
+    back = {"user_id": story.customers["Ada"].user_id, "when": "now", "give_back": True}
+    for place in ("", "/preview"):
+        for plan in ("team", "free"):
+            answer = post(story, f"/subscription/change{place}", {"plan": plan})
+            assert (409, "payment-due") == refused(answer)
+        assert (409, "payment-due") == refused(post(story, f"/subscription/cancel{place}", back, **AS_SERVICE))
+    assert 200 == post(story, "/subscription/change", {"plan": "light", "when": "period_end"}).status_code
+    assert 200 == post(story, "/subscription/cancel", {"when": "now"}).status_code
+    assert 2 == bills(story)
+
+
 def test_a_declined_change_is_not_made(story: Story) -> None:
     """Nothing is charged, credited or changed; the same key is told the same."""
     account = story.service.stripe.account
     account.billing.decline(subscription_of(story))
-    key, before = {"Idempotency-Key": uuid.uuid4().hex}, len(account.events)
+    key, before = {"Idempotency-Key": uuid.uuid4().hex}, changes(story)
     for _ in range(2):
         answer = post(story, "/subscription/change", {"plan": "team"}, **key)
         assert (402, "payment-declined") == refused(answer)
         assert "(generic_decline)" in answer.json()["detail"]
-    assert (before, 1) == (len(account.events), bills(story))
+    assert (before, 1) == (changes(story), bills(story))
 
 
 def test_the_answers_are_as_described(story: Story) -> None:

@@ -28,6 +28,7 @@ BULK = f"""
         from ({MADE}) made, generate_series(1, 4) part;
     insert into public.purchase_links (link_digest, purchase_id)
         select public.credence_key_digest('of ' || id), id from public.purchases;
+    insert into public.subscriptions (id, user_id, facts, revision) select 's' || n, id, '{{}}', 1 from ({MADE}) made;
     insert into public.webhook_events (id, type, livemode, status, body)
         select 'e' || id, 't', false, 'applied', '{{}}' from public.purchases;
     set local session_replication_role = origin;
@@ -39,6 +40,7 @@ TABLES = (
     "credit_holds",
     "purchases",
     "purchase_links",
+    "subscriptions",
     "webhook_events",
 )
 
@@ -231,6 +233,7 @@ async def take_back_and_look(database: Database) -> None:
         await database.commit([{"entries": [entry(user, 50, "reinstatement", **bought)]}])
         await database.select("account_record", user)
         await database.select("account_transactions", user, None, 50, "{}")
+        await database.select("account_subscriptions", user)
         await database.select("balance_at", user, "now")
     await database.call("accounts_of", database.users)
     await database.call("inbox_known", [f"e0 {user}" for user in database.users])

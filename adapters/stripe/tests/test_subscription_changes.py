@@ -2,25 +2,31 @@
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import attrs
 import pytest
+from stripe.params._invoice_create_preview_params import InvoiceCreatePreviewParams
+from stripe.params._price_create_params import PriceCreateParams
+from stripe.params._subscription_cancel_params import SubscriptionCancelParams
+from stripe.params._subscription_update_params import SubscriptionUpdateParams
 
 from adapters.stripe.connection import StripeConnection
 from adapters.stripe.objects.invoice_previews import read_preview
 from adapters.stripe.subscription_changes import StripeSubscriptionChanges
+from adapters.stripe.tests.test_typed_parameters import faults
 from domain.payments.subscription_changes import Cancellation, PlanChange
 from domain.payments.subscriptions import SubscriptionId, SubscriptionStatus
-from domain.ports.payment_provider import PaymentsUnavailable
+from domain.ports.payment_provider import PaymentsRefused, PaymentsUnavailable
 from domain.ports.subscription_changes import ChangeDeclined, ChangeRefused
 from domain.values.accounts import UserId
 from domain.values.money import Money
 from domain.values.plans import Plan, PlanId, PlanMode, Terms
 from domain.values.prices import prices_of
 from simulators.http.server import HttpServer, Request, Response
+from simulators.stripe.requests.forms import decode
 from simulators.stripe.stand_in import StripeStandIn
 
 ADA = UserId("00000000-0000-0000-0000-00000000000a")
@@ -135,6 +141,10 @@ async def test_refusals_are_told_apart(stripe: StripeStandIn) -> None:
         stripe.fail_next()
         with pytest.raises(PaymentsUnavailable):
             await changes.change(wanted, idempotency_key="away")
+        for refused in (changes.preview(wanted), changes.change(wanted, idempotency_key="refused")):
+            stripe.fail_next(status=403)
+            with pytest.raises(PaymentsRefused):
+                await refused
         stripe.account.billing.decline(wanted.subscription_id)
         with pytest.raises(ChangeDeclined) as declined:
             await changes.change(wanted, idempotency_key="declined")
@@ -206,3 +216,66 @@ def test_the_next_period_is_no_part_of_a_change_at_once() -> None:
     assert (3, 4400, 4300, 400) == (len(whole.lines), whole.total, whole.amount_due, whole.tax)
     assert datetime.fromtimestamp(50, UTC) == at_once.prorated_at
     assert 2 == len(at_once.report.lines or ())
+
+
+AT_ONCE = PlanChange(
+    user_id=ADA,
+    subscription_id=SubscriptionId("sub_1"),
+    item_id="si_1",
+    price_id="price_1",
+    quantity=1,
+    plan_id=PRO.id,
+    terms=TERMS,
+    at_once=True,
+    prorated_at=datetime(2026, 5, 1, tzinfo=UTC),
+    schedule_id="sub_sched_1",
+)
+LATER = attrs.evolve(AT_ONCE, at_once=False, prorated_at=None, schedule_id=None)
+GOES_ON = attrs.evolve(LATER, is_switch=False)
+NOW = Cancellation(subscription_id=SubscriptionId("sub_1"), at_once=True, gives_back=True)
+Work = Callable[[StripeSubscriptionChanges], Coroutine[Any, Any, object]]
+CALLS: dict[str, tuple[str, Any, Work]] = {
+    "price": ("POST /v1/prices", PriceCreateParams, lambda changes: changes.make_price(PRO)),
+    **{
+        f"preview {name}": (
+            "POST /v1/invoices/create_preview",
+            InvoiceCreatePreviewParams,
+            lambda changes, one=wanted: changes.preview(one),
+        )
+        for name, wanted in {"now": AT_ONCE, "later": LATER, "on": GOES_ON, "end": NOW}.items()
+    },
+    **{
+        f"change {name}": (
+            "POST /v1/subscriptions/sub_1",
+            SubscriptionUpdateParams,
+            lambda changes, one=wanted: changes.change(one, idempotency_key="key"),
+        )
+        for name, wanted in {"now": AT_ONCE, "later": LATER, "on": GOES_ON}.items()
+    },
+    "cancel now": ("DELETE /v1/subscriptions/sub_1", SubscriptionCancelParams, lambda changes: changes.cancel(NOW)),
+    "cancel later": (
+        "POST /v1/subscriptions/sub_1",
+        SubscriptionUpdateParams,
+        lambda changes: changes.cancel(attrs.evolve(NOW, at_once=False)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_parameters_are_those_of_the_package(name: str) -> None:
+    """A parameter that is misspelt, or a word that Stripe does not know, is found without Stripe."""
+    asked: list[Request] = []
+
+    def answer(request: Request) -> Response:
+        asked.append(request)
+        return Response(status=200, headers={"Content-Type": "application/json"}, body=b"{}")
+
+    call, typed, work = CALLS[name]
+    with HttpServer(answer) as server:
+        async with changes_at(server.url) as changes:
+            with contextlib.suppress(PaymentsUnavailable):
+                await work(changes)
+    (request,) = [one for one in asked if f"{one.method} {one.path}" == call]
+    parameters = decode(request.body or request.target.partition("?")[2].encode())
+    assert parameters
+    assert [] == [*faults(parameters, typed)]

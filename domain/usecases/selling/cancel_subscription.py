@@ -7,7 +7,7 @@ from domain.payments.subscriptions import ENDED, SubscriptionStatus
 from domain.ports.subscription_changes import SubscriptionChanges
 from domain.usecases.selling.change_subscription import SubscriptionPreview
 from domain.usecases.selling.foresight import CreditsForeseer
-from domain.usecases.selling.read_subscriptions import NoSubscription, SubscriptionReader
+from domain.usecases.selling.read_subscriptions import NoSubscription, PaymentDue, SubscriptionReader
 from domain.values.accounts import UserId
 
 
@@ -33,6 +33,7 @@ class SubscriptionCanceler:
     async def preview(self, wish: CancelWish) -> SubscriptionPreview:
         """Return what the cancellation would bring if it was made now; nothing is changed.
 
+        :raises PaymentDue: if unused time is to be given back of a period that is not paid.
         :raises ChangeRefused: if the provider would refuse it.
         :raises Unforeseeable: if an operator would have to decide about its invoice.
         :raises PaymentsUnavailable: if the provider could not be reached. Further as :meth:`SubscriptionReader.chosen`.
@@ -50,6 +51,7 @@ class SubscriptionCanceler:
     async def cancel(self, wish: CancelWish) -> ProviderSubscription:
         """Cancel the subscription and return how it stands; one that just ended is returned as it is.
 
+        :raises PaymentDue: if unused time is to be given back of a period that is not paid.
         :raises ChangeRefused: if the provider refuses.
         :raises PaymentsUnavailable: if the provider could not be reached. Further as :meth:`SubscriptionReader.chosen`.
         """
@@ -63,6 +65,8 @@ class SubscriptionCanceler:
 
 
 def _cancellation(wish: CancelWish, found: ProviderSubscription) -> Cancellation:
+    if wish.gives_back and found.owes:
+        raise PaymentDue
     return Cancellation(
         subscription_id=found.id,
         at_once=wish.at_once,

@@ -13,7 +13,7 @@ from domain.payments.subscriptions import HeldSubscription
 from domain.ports.ledger import Ledger
 from domain.ports.price_book import PriceBook
 from domain.ports.subscription_changes import SubscriptionChanges
-from domain.usecases.selling.read_subscriptions import SubscriptionReader
+from domain.usecases.selling.read_subscriptions import PaymentDue, SubscriptionReader
 from domain.usecases.selling.sellable_plans import refuse_second_free_plan, sellable
 from domain.values.accounts import UserId
 from domain.values.plans import MAX_GRACE, Catalogue, Plan, PlanMode, Terms
@@ -116,6 +116,7 @@ class PlanChanger:
         :raises NotAtPeriodEnd: if the plan's interval is another one, and the change is not to be made at once.
         :raises CostsMore: if the plan costs more than the present period, and the change is not to be made at once.
         :raises CurrencyDiffers: if the plan is sold in another currency.
+        :raises PaymentDue: if an invoice of the subscription is not paid, and the change is to be made at once.
         :raises PreviewExpired: if the moment of the preview is more than 15 minutes ago, or to come.
         :raises SeveralItems: if the subscription has several items, and it is unclear which one is to change.
 
@@ -126,6 +127,8 @@ class PlanChanger:
             raise NotASubscription(plan.id)
         held, found = await self.reader.chosen(wish.user_id, wish.subscription_id)
         _check_moment(wish, found)
+        if wish.at_once and found.owes:
+            raise PaymentDue
         item, current, lines = await self._item(held, found)
         wanted = _wanted(item, plan, at_once=wish.at_once)
         if not wish.at_once and wanted.money.amount > _billed(item, lines, found):

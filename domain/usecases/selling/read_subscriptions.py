@@ -32,6 +32,11 @@ class SeveralSubscriptions(Exception):
     subscription_ids: tuple[str, ...]
 
 
+@attrs.frozen
+class PaymentDue(Exception):
+    """An invoice of the subscription is not paid, so its unused time cannot be given back."""
+
+
 @attrs.frozen(kw_only=True)
 class SubscriptionReader:
     """Reads the subscriptions of accounts."""
