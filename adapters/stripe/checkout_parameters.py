@@ -75,7 +75,8 @@ def _buyer(request: CheckoutRequest) -> dict[str, Any]:
         return known  # then Stripe keeps what buyers enter, and their cards
     # Addresses and names that buyers enter are kept for renewals and invoices; tax needs them there.
     known["customer_update"] = {"address": "auto", "name": "auto"}
-    if request.plan.mode is PlanMode.PAYMENT:  # a subscription always keeps the card
+    # A subscription always keeps the card, and so does a pack whose cards may be charged later.
+    if request.plan.mode is PlanMode.PAYMENT and not request.plan.saves_card:
         known["saved_payment_method_options"] = {"payment_method_save": "enabled"}
     return known
 
