@@ -73,6 +73,7 @@ COMMANDS = [
     ("reconcile", "--since", "1d"),
     ("doctor", "--json"),
     ("plans", "push"),
+    ("customers", "adopt"),
 ]
 ENDLESS = {"serve", "worker"}
 """Those say it in their logs."""
