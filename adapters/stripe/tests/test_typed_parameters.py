@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Coroutine, Iterator, Mapping
+from datetime import UTC, datetime
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from urllib.parse import unquote
@@ -9,8 +10,11 @@ from urllib.parse import unquote
 import pytest
 from stripe.params._customer_create_params import CustomerCreateParams
 from stripe.params._customer_list_params import CustomerListParams
+from stripe.params._customer_payment_method_list_params import CustomerPaymentMethodListParams
 from stripe.params._customer_search_params import CustomerSearchParams
 from stripe.params._customer_update_params import CustomerUpdateParams
+from stripe.params._payment_intent_create_params import PaymentIntentCreateParams
+from stripe.params._payment_intent_list_params import PaymentIntentListParams
 from stripe.params._price_create_params import PriceCreateParams
 from stripe.params._price_list_params import PriceListParams
 from stripe.params._price_update_params import PriceUpdateParams
@@ -25,6 +29,9 @@ from adapters.stripe.connection import StripeConnection
 from adapters.stripe.customers import StripeCustomers
 from adapters.stripe.portal import StripePortal
 from adapters.stripe.products import StripeProducts
+from adapters.stripe.saved_cards import StripeSavedCards
+from adapters.system.clock import SystemClock
+from domain.payments.charges import Charge, ChargeId, ChargeStatus, SavedCard
 from domain.ports.customers import CustomerOwner
 from domain.ports.payment_provider import PaymentsUnavailable
 from domain.tests.examples import ADA
@@ -49,6 +56,19 @@ SOLD = PlanPrice(
     interval="month",
     interval_count=3,
     tax_behavior=TaxBehavior.EXCLUSIVE,
+)
+CARD = SavedCard(customer_id=CustomerId("cus_1"), payment_method="pm_1", read_at=datetime(2026, 5, 1, tzinfo=UTC))
+CHARGE = Charge(
+    id=ChargeId("00000000-0000-0000-0000-0000000000c1"),
+    user_id=ADA,
+    plan_id=PlanId("starter"),
+    credits=50,
+    amount=500,
+    currency="usd",
+    status=ChargeStatus.CHARGING,
+    attempts=1,
+    created_at=CARD.read_at,
+    card=CARD,
 )
 ANSWERS = {
     "GET": b'{"object": "list", "data": [], "has_more": false}',
@@ -78,7 +98,8 @@ def faults(given: object, wanted: Any, place: str = "") -> Iterator[str]:
             yield f"{place} is no object"
         return
     words = [word for one in options if get_origin(one) is Literal for word in get_args(one)]
-    if {*words} - {""} and given not in words:
+    truths = ["true", "false"] if bool in options else []
+    if {*words} - {""} and given not in (*words, *truths):
         yield f"{place} is {given}"
 
 
@@ -87,6 +108,20 @@ CALLS: dict[str, tuple[Any, Callable[[StripeConnection], Coroutine[Any, Any, obj
     "GET /v1/customers/search": (CustomerSearchParams, lambda opened: StripeCustomers(opened).find(OWNER)),
     "POST /v1/customers": (CustomerCreateParams, lambda opened: StripeCustomers(opened).make(OWNER)),
     "POST /v1/customers/cus_1": (CustomerUpdateParams, lambda opened: StripeCustomers(opened).make(OWNER)),
+    "GET /v1/customers/cus_1/payment_methods": (
+        CustomerPaymentMethodListParams,
+        lambda opened: StripeSavedCards(opened, SystemClock()).card_of(CARD.customer_id),
+    ),
+    "POST /v1/payment_intents": (
+        PaymentIntentCreateParams,
+        lambda opened: StripeSavedCards(opened, SystemClock()).charge(
+            CHARGE, send_before=datetime.max.replace(tzinfo=UTC), is_first=True
+        ),
+    ),
+    "GET /v1/payment_intents": (
+        PaymentIntentListParams,
+        lambda opened: StripeSavedCards(opened, SystemClock()).find(CHARGE),
+    ),
     "GET /v1/prices": (PriceListParams, lambda opened: StripeProducts(opened).product("credence_monthly")),
     "POST /v1/products": (
         ProductCreateParams,
