@@ -92,7 +92,7 @@ _REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
     NoPack: (
         HTTPStatus.CONFLICT,
         "not-a-pack",
-        "A saved card can be charged for a pack of a fixed price without automatic tax; start a checkout instead.",
+        "A saved card can be charged for one pack of a fixed price, without automatic tax. Start a checkout instead.",
     ),
     AlreadySubscribed: (HTTPStatus.CONFLICT, "already-subscribed", "The account already has this free plan."),
     UnknownSession: (HTTPStatus.NOT_FOUND, "unknown-session", "You have no such checkout session."),

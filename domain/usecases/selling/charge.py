@@ -17,7 +17,8 @@ from domain.values.plans import Catalogue, Plan, PlanMode
 class NoPack(Exception):
     """No saved card can be charged for the plan.
 
-    It is a subscription or free, its buyers choose the amount, or its tax is computed by the provider's checkout alone.
+    It is a subscription or free, its buyers choose the amount or have to buy several, or its tax is computed by the
+    provider's checkout alone.
     """
 
     plan_id: str
@@ -51,7 +52,7 @@ class ChargeService:
         """Charge the user's saved card for a pack and return what has become of it so far.
 
         :raises UnknownPlan: if the plan is not on sale.
-        :raises NoPack: if it is no pack that has a price.
+        :raises NoPack: if it is no pack that a saved card can be charged for.
         :raises UnknownUser: if the ledger knows no such user.
         :raises ChargeDiffers: if the key was used for another user or plan.
         :raises LedgerUnavailable: if the ledger could not be asked; the card may have been charged.
@@ -78,6 +79,7 @@ class ChargeService:
     def _pack(self, plan_id: str) -> Plan:
         plan = sellable(self.catalogue, plan_id)
         is_priced = plan.mode is PlanMode.PAYMENT and not plan.amounts and plan.terms.price.amount > 0
-        if not is_priced or plan.checkout.automatic_tax or plan.checkout.managed_payments:
+        is_single = plan.quantity is None or plan.quantity.least == 1
+        if not (is_priced and is_single) or plan.checkout.automatic_tax or plan.checkout.managed_payments:
             raise NoPack(plan_id)
         return plan

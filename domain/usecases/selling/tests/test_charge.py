@@ -34,7 +34,7 @@ from domain.usecases.selling.charge import ChargeDiffers, ChargeResult, ChargeSe
 from domain.usecases.selling.charge_attempts import ChargeAttempts
 from domain.usecases.selling.sellable_plans import UnknownPlan
 from domain.usecases.tests.memory_customers import customers_of
-from domain.values.checkout_options import CheckoutOptions
+from domain.values.checkout_options import CheckoutOptions, Quantity
 from domain.values.customers import CustomerId
 from domain.values.free_amounts import FreeAmount
 from domain.values.money import Money
@@ -47,8 +47,11 @@ TOPUP = attrs.evolve(
     STARTER, id=PlanId("topup"), amounts=(FreeAmount(currency="usd", least=500, most=9000, credits=1, per=10),)
 )
 TAXED = attrs.evolve(STARTER, id=PlanId("taxed"), checkout=CheckoutOptions(automatic_tax=True))
+SEVERAL = attrs.evolve(STARTER, id=PlanId("several"), quantity=Quantity(least=2, most=9))
+UP_TO_NINE = attrs.evolve(STARTER, id=PlanId("up-to-nine"), quantity=Quantity(most=9))
 MANAGED = attrs.evolve(STARTER, id=PlanId("managed"), checkout=CheckoutOptions(managed_payments=True))
-CATALOGUE = Catalogue({plan.id: plan for plan in (STARTER, PRO, MONTHLY, FREE, OLD, TOPUP, TAXED, MANAGED)})
+PLANS = (STARTER, PRO, MONTHLY, FREE, OLD, TOPUP, TAXED, SEVERAL, UP_TO_NINE, MANAGED)
+CATALOGUE = Catalogue({plan.id: plan for plan in PLANS})
 HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
 CHARGE = Charge(
     id=ChargeId("c"),
@@ -119,6 +122,7 @@ def shop() -> Shop:
         ("topup", ADA, NoPack("topup")),
         ("taxed", ADA, NoPack("taxed")),
         ("managed", ADA, NoPack("managed")),
+        ("several", ADA, NoPack("several")),
         ("starter", BOB, UnknownUser(BOB)),
     ],
 )
@@ -129,6 +133,11 @@ def test_what_cannot_be_charged_is_not_recorded(shop: Shop, plan: str, user: Any
     assert attrs.astuple(refusal) == attrs.astuple(raised.value)
     assert ((), []) == (shop.charges.all(), shop.cards.payments)
     assert ChargeStatus.SUCCEEDED is shop.pay().charge.status
+
+
+def test_a_pack_that_may_be_bought_singly_is_charged_once(shop: Shop) -> None:
+    """Although a checkout may sell several."""
+    assert (ChargeStatus.SUCCEEDED, 500) == ((paid := shop.pay("up-to-nine").charge).status, paid.amount)
 
 
 def test_one_key_charges_once(shop: Shop) -> None:
