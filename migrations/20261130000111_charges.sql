@@ -27,6 +27,8 @@ comment on table public.charges is
     'its id as credence_charge.';
 comment on column public.charges.charging_since is 'Before Stripe was first asked for money, by our clock.';
 comment on column public.charges.card_read_at is 'The same by Stripe''s clock: no payment of this charge is older.';
+comment on column public.charges.payment_intent is
+    'Its payment; while the charge is charging, one that was made and that is parked.';
 comment on column public.charges.due_at is 'When it may be claimed: the end of a lease, or of a pause.';
 comment on column public.charges.attempts is 'Counts the claims. Only the last one may write.';
 
@@ -143,7 +145,7 @@ begin
         card_read_at = coalesce(w.card_read_at, c.card_read_at),
         customer_id = coalesce(w.customer_id, c.customer_id),
         payment_method = coalesce(w.payment_method, c.payment_method),
-        payment_intent = w.payment_intent, code = w.code, is_hard = coalesce(w.is_hard, false),
+        payment_intent = coalesce(w.payment_intent, c.payment_intent), code = w.code, is_hard = coalesce(w.is_hard, false),
         due_at = coalesce(clock_timestamp() + make_interval(secs => (change ->> 'pause_seconds')::integer), c.due_at)
     from jsonb_populate_record(null::public.charges, change) w
     where c.id = charge_id and case c.status

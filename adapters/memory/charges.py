@@ -24,7 +24,7 @@ from domain.payments.charges import (
     status_of,
 )
 from domain.payments.purchases import Link, OrderRank, PaymentStatus, Purchase, PurchaseId
-from domain.payments.reports import Attribution, SaleReport
+from domain.payments.reports import Attribution, InboxEvent, SaleReport
 from domain.ports.coordination import Clock
 from domain.ports.customers import CustomerMissing
 from domain.ports.payment_provider import PaymentsUnavailable
@@ -98,11 +98,13 @@ class MemoryCharges:
                 finished = attrs.evolve(finished, code=code)
         return self._changed(charge, finished).charge
 
-    async def postpone(self, charge: Charge, seconds: int) -> None:
-        """Let go of a charge for so many seconds."""
+    async def postpone(self, charge: Charge, seconds: int, *, payment_intent: str | None = None) -> Charge:
+        """Let go of a charge for so many seconds; return it as it is then."""
         now = self._charges[charge.id]
         if not now.status.is_final and now.attempts == charge.attempts:
             self._due_at[charge.id] = self._clock.now() + timedelta(seconds=seconds)
+            now = self._charges[charge.id] = attrs.evolve(now, payment_intent=payment_intent or now.payment_intent)
+        return now
 
     def all(self) -> tuple[Charge, ...]:
         """Return every charge, oldest first."""
@@ -221,7 +223,7 @@ class MemorySavedCards:
     def _paid_once(self, charge: Charge, now: datetime) -> _Payment | None:
         if charge.id not in self._keys or now - self._keys[charge.id][0] >= KEYS_LAST:
             id_ = f"pi_charge_{next(self._numbers)}"
-            payment = _Payment(id=id_, charge=charge, outcome=self.comes_to or Paid(id_, _sale(id_, charge, now)))
+            payment = _Payment(id=id_, charge=charge, outcome=self.comes_to or _paid(id_, charge, now))
             self.payments.append(payment)
             self._keys[charge.id] = (now, None if self.stores_error else payment)
             self.stores_error = False
@@ -231,6 +233,13 @@ class MemorySavedCards:
         self.arrive()
         if self.is_away:
             raise PaymentsUnavailable("away")
+
+
+def _paid(intent_id: str, charge: Charge, now: datetime) -> Paid:
+    event = InboxEvent(
+        id=f"reconciled_{intent_id}", type="payment_intent.succeeded", body="{}", livemode=False, object_id=intent_id
+    )
+    return Paid(intent_id, _sale(intent_id, charge, now), event)
 
 
 def _sale(intent_id: str, charge: Charge, now: datetime) -> SaleReport:

@@ -60,9 +60,10 @@ class SqlCharges:
         found = await self._changed(charge, {"status": status_of(outcome), **_fields(outcome)})
         return msgspec.convert(found["charge"], Charge)
 
-    async def postpone(self, charge: Charge, seconds: int) -> None:
-        """Let go of a charge for so many seconds, by `charge_change()`."""
-        await self._changed(charge, {"pause_seconds": seconds})
+    async def postpone(self, charge: Charge, seconds: int, *, payment_intent: str | None = None) -> Charge:
+        """Let go of a charge for so many seconds, by `charge_change()`; return it as it is then."""
+        found = await self._changed(charge, {"pause_seconds": seconds, "payment_intent": payment_intent})
+        return msgspec.convert(found["charge"], Charge)
 
     async def _opened(self, wanted: dict[str, object], lease: timedelta) -> ClaimedCharge | None:
         send_before = self._clock.now() + lease

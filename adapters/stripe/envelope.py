@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NoReturn
 
 from adapters.stripe.events import read_event
-from adapters.stripe.objects.fields import identifier, moment
+from adapters.stripe.objects.fields import Object, identifier, moment
 from domain.payments.reports import Delivery, InboxEvent, Irrelevant
 from domain.ports.payment_provider import InvalidBody
 
@@ -14,6 +14,26 @@ RECONCILED = "credence_reconciled"
 
 THIN = "a thin event, which only names its object; set the event destination to send snapshots"
 """Why a thin event is ignored. If it were refused, Stripe would deliver it again for days."""
+
+
+def wrapped(item: Object, event_type: str, created: datetime, *, livemode: bool) -> Delivery | None:
+    """Return an object, as it was fetched, in place of the event that reports it; None if it has no id.
+
+    The id is always the same, so that the inbox stores the object once.
+    """
+    envelope = {
+        "id": f"reconciled_{item.get('id')}",
+        "object": "event",
+        "type": event_type,
+        "created": int(created.timestamp()),
+        "livemode": livemode,
+        "data": {"object": item},
+        RECONCILED: True,
+    }
+    try:
+        return delivery_of(json.dumps(envelope, default=str))
+    except InvalidBody:
+        return None
 
 
 def delivery_of(text: str) -> Delivery:

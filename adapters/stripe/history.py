@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from adapters.stripe.connection import StripeConnection, dated_pages, pages, retrieved
-from adapters.stripe.envelope import RECONCILED, delivery_of
+from adapters.stripe.envelope import delivery_of, wrapped
 from adapters.stripe.events import CONCERNING
 from domain.payments.reports import Delivery, Irrelevant
 from domain.ports.payment_provider import Found, InvalidBody
@@ -84,18 +84,10 @@ class StripeHistory:
         return _delivery(event) if event is not None else None
 
     def _found(self, item: dict[str, Any], event_type: str, moment: datetime) -> Found | None:
-        object_id = str(item.get("id"))
-        envelope = {
-            "id": f"reconciled_{object_id}",
-            "object": "event",
-            "type": event_type,
-            "created": int(moment.timestamp()),
-            "livemode": self._livemode,
-            "data": {"object": item},
-            RECONCILED: True,
-        }
-        delivery = _delivery(envelope)
-        return Found(object_id=object_id, kind=str(item.get("object")), delivery=delivery) if delivery else None
+        delivery = wrapped(item, event_type, moment, livemode=self._livemode)
+        if delivery is None:
+            return None
+        return Found(object_id=str(item.get("id")), kind=str(item.get("object")), delivery=delivery)
 
 
 def _chunks(types: list[str]) -> list[list[str]]:

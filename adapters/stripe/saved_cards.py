@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, cast
 import stripe
 
 from adapters.stripe.connection import PAGE, StripeConnection, is_missing, pages, plain, read_at, translated
+from adapters.stripe.envelope import wrapped
 from adapters.stripe.objects import fields
 from adapters.stripe.objects.declines import read_decline
 from adapters.stripe.objects.fields import PLAN_KEY, TERMS_KEY, USER_ID_KEY, Object, UnreadableField
 from adapters.stripe.objects.payment_intents import CHARGE_KEY, read_payment_intent
 from domain.payments.charges import CANCELED, Charge, NotCharged, Outcome, Paid, SavedCard, Undecided
+from domain.payments.reports import InboxEvent
 from domain.ports.coordination import Clock
 from domain.ports.customers import CustomerMissing
 from domain.ports.payment_provider import PaymentsRefused, PaymentsUnavailable
@@ -168,7 +170,7 @@ def _outcome(intent: Object) -> Outcome:
         intent_id, status = fields.own_id(intent), fields.text(intent, "status")
         failure = fields.expanded(intent, "last_payment_error")
         if status == "succeeded":
-            return Paid(intent_id, read_payment_intent(intent, None))
+            return Paid(intent_id, read_payment_intent(intent, None), _event(intent))
         if status == "canceled":
             return NotCharged(CANCELED)
         if status == "requires_action":
@@ -178,6 +180,14 @@ def _outcome(intent: Object) -> Outcome:
     except UnreadableField as unreadable:
         raise PaymentsUnavailable(f"unreadable response: {unreadable.reason}") from unreadable
     return Undecided(intent_id)
+
+
+def _event(intent: Object) -> InboxEvent | None:
+    """Return the payment in place of the event that reports it, as the reconciler finds it."""
+    made_at = fields.moment(intent.get("created"))
+    livemode = intent.get("livemode") is True
+    kept = wrapped(intent, "payment_intent.succeeded", made_at, livemode=livemode) if made_at is not None else None
+    return kept.event if kept is not None else None
 
 
 def _of_error(error: stripe.CardError) -> Outcome:

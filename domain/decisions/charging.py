@@ -21,6 +21,8 @@ LEASE = timedelta(minutes=2)
 """How long one process has a charge for itself: longer than all of its requests take together."""
 
 MAX_PAUSE_SECONDS = 600
+MAX_PARKED_PAUSE_SECONDS = 3600
+"""The longest pause of a charge that was paid and not credited: the inbox tries to add its credits as often."""
 
 
 class Step(enum.Enum):
@@ -57,6 +59,6 @@ def after_look_up(charge: Charge, found: Outcome | None, now: datetime) -> After
     return AfterLookUp.ABANDON if since >= UNCLEAR_AT_MOST else AfterLookUp.WAIT
 
 
-def pause_after(attempts: int) -> int:
-    """Return the seconds until the next attempt at a charge that is still unclear."""
-    return min(5 << min(attempts - 1, 10), MAX_PAUSE_SECONDS)
+def pause_after(attempts: int, *, is_parked: bool = False) -> int:
+    """Return the seconds until the next attempt at a charge that is unclear, or whose payment is parked."""
+    return min(5 << min(attempts - 1, 10), MAX_PARKED_PAUSE_SECONDS if is_parked else MAX_PAUSE_SECONDS)

@@ -10,7 +10,7 @@ from typing import NewType
 
 import attrs
 
-from domain.payments.reports import ProviderReport
+from domain.payments.reports import InboxEvent, ProviderReport
 from domain.values.accounts import UserId
 from domain.values.customers import CustomerId
 from domain.values.money import Money
@@ -50,6 +50,7 @@ TRANSITIONS = {
 
 NO_SAVED_CARD = "no_saved_card"
 NO_PERMISSION = "no_permission"
+USER_DELETED = "user_deleted"
 INTERRUPTED = "interrupted"
 NEVER_MADE = "never_made"
 CANCELED = "canceled"
@@ -94,6 +95,7 @@ class Charge:
     """Before the provider was first asked for money, by the ledger's clock."""
     card: SavedCard | None = None
     payment_intent: str | None = None
+    """Its payment; while the charge is `charging`, one that was made and whose credits could not be added yet."""
     code: str | None = None
     """The provider's reason for a decline, or ours for an abandoned charge."""
     is_hard: bool = False
@@ -123,6 +125,8 @@ class Paid:
 
     payment_intent: str
     report: ProviderReport
+    event: InboxEvent | None = attrs.field(default=None, eq=False, repr=False)
+    """The payment, wrapped in an event so that the inbox can store it; None if it cannot."""
 
 
 @attrs.frozen

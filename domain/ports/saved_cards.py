@@ -71,6 +71,9 @@ class ChargeRecords(Protocol):
         """Record what became of a charge; return it as it is then."""
         ...
 
-    async def postpone(self, charge: Charge, seconds: int) -> None:
-        """Let go of a charge that is to be looked at again in so many seconds."""
+    async def postpone(self, charge: Charge, seconds: int, *, payment_intent: str | None = None) -> Charge:
+        """Let go of a charge that is to be looked at again in so many seconds; return it as it is then.
+
+        `payment_intent` is a payment that was made and whose credits could not be added yet.
+        """
         ...

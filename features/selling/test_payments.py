@@ -236,6 +236,35 @@ def test_while_stripe_is_away_it_is_unclear_and_the_worker_ends_it(shop: Shop) -
     assert ([500], 50) == (shop.taken, shop.balance)
 
 
+def test_what_a_deleted_user_paid_is_parked_and_no_success(shop: Shop) -> None:
+    """The answer says that the card was charged; once an operator has given the credits to somebody, it is over."""
+    shop.save_card()
+    key = uuid.uuid4().hex
+    shop.story.service.stripe.fail_next(8, status=NO_ANSWER, is_applied=True, path=CREATE)
+    is_refused(shop.pay(key), 503, "payment-unclear")
+    bob = shop.story.sign_up("Bob")
+    shop.story.rows("delete from auth.users where id = $1", uuid.UUID(shop.ada.user_id))
+    (intent,) = shop.intents
+    event_id = f"reconciled_{intent['id']}"
+
+    def parked() -> list[str]:
+        shop.make_due()
+        rows = shop.story.rows("select status from public.webhook_events where id = $1", event_id)
+        return [row["status"] for row in rows]
+
+    assert ["parked"] == eventually(parked, ["parked"])
+    answer = shop.pay(key)
+    is_refused(answer, 503, "payment-unclear")
+    assert "The card was charged" in answer.json()["detail"]
+    is_refused(shop.pay(), 404, "unknown-user")
+
+    http, operator = shop.story.service.http, {"Authorization": f"Bearer {OPERATOR_KEY}"}
+    claimed = http.post(f"/ops/events/{event_id}/claim", json={"user_id": bob.user_id}, headers=operator)
+    assert 200 == claimed.status_code, claimed.text
+    assert ["succeeded"] == eventually(lambda: (shop.make_due(), shop.statuses()[-1:])[1], ["succeeded"])
+    assert ([500], 50) == (shop.taken, shop.story.get("/quota", bob).json()["balance"])
+
+
 def test_a_key_of_another_payment_is_refused(shop: Shop) -> None:
     """It names what differs, and charges nothing."""
     shop.save_card()

@@ -11,6 +11,7 @@ import pytest
 
 from adapters.stripe.checkout import StripeCheckouts
 from adapters.stripe.connection import StripeConnection
+from adapters.stripe.envelope import delivery_of
 from adapters.stripe.objects.declines import read_decline
 from adapters.stripe.saved_cards import StripeSavedCards
 from adapters.system.clock import SystemClock
@@ -182,6 +183,13 @@ async def test_a_charge_is_a_sale_of_its_own(shop: Shop) -> None:
         report.rank,
         report.facts.payment,
     )
+    assert outcome.event is not None
+    assert (f"reconciled_{intent['id']}", intent["id"], False) == (
+        outcome.event.id,
+        outcome.event.object_id,
+        outcome.event.livemode,
+    )
+    assert report == delivery_of(outcome.event.body).report
     links = {Link(f"payment_intent:{intent['id']}"), Link(f"charge:{intent['latest_charge']}")}
     assert links == report.links
     assert NEW.terms == report.attribution.terms

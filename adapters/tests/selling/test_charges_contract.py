@@ -196,6 +196,21 @@ async def test_who_lost_a_claim_writes_nothing_but_an_outcome(open_world: Any) -
         assert (ChargeStatus.SUCCEEDED, f"pi_{asked.id}") == (paid.status, paid.payment_intent)
 
 
+async def test_a_payment_whose_credits_wait_is_noted(open_world: Any) -> None:
+    """The charge goes on, is not due before its time, and keeps the payment whatever comes next."""
+    async with records_of(open_world) as records:
+        wish = wanted()
+        charge = await begun(records, wish, lease=NONE)
+        noted = await records.postpone(charge, 0, payment_intent=f"pi_{wish.id}")
+        assert (ChargeStatus.CHARGING, f"pi_{wish.id}") == (noted.status, noted.payment_intent)
+        taken = (await again(records, wish, lease=NONE)).charge
+        assert taken.payment_intent == (await records.postpone(taken, 60)).payment_intent
+        held = await again(records, wish)
+        assert (False, f"pi_{wish.id}") == (held.is_owner, held.charge.payment_intent)
+        paid = await records.finish(charge, Paid(f"pi_{wish.id}", Irrelevant("")))
+        assert (paid.status, paid) == (ChargeStatus.SUCCEEDED, await records.postpone(charge, 0))
+
+
 async def test_a_charge_that_was_never_asked_for_has_no_outcome(open_world: Any) -> None:
     """It can be abandoned, and nothing else."""
     async with records_of(open_world) as records:

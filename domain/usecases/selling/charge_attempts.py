@@ -2,7 +2,8 @@
 
 What happens when is decided by :mod:`domain.decisions.charging`. A service's request and the worker go the same way, so
 that whoever comes next takes an interrupted charge to its end. Credits are recorded before a charge is final: what has
-`succeeded` is credited.
+`succeeded` is credited. A payment that is parked, for example since the user was deleted meanwhile, is kept in the
+inbox, and its charge stays `charging` until the credits are added.
 """
 
 import contextlib
@@ -10,15 +11,16 @@ from datetime import datetime
 
 import attrs
 
+from domain.changes.inbox import EventStatus
 from domain.decisions.charging import LEASE, AfterLookUp, Step, after_look_up, next_step, pause_after
 from domain.payments.charges import (
     INTERRUPTED,
     NEVER_MADE,
     NO_PERMISSION,
     NO_SAVED_CARD,
+    USER_DELETED,
     Charge,
     ClaimedCharge,
-    FinalOutcome,
     NotCharged,
     Outcome,
     Paid,
@@ -31,6 +33,7 @@ from domain.ports.payment_provider import PaymentsRefused, PaymentsUnavailable
 from domain.ports.saved_cards import ChargeRecords, SavedCards
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder
 from domain.usecases.selling.customers import CustomerService
+from domain.values.accounts import Account
 
 REQUESTS_AT_ONCE = 2
 """The most requests for money in a row, all under one key; the adapter repeats none by itself."""
@@ -69,15 +72,20 @@ class ChargeAttempts:
             case Step.LOOK_UP:
                 outcome = await self._looked_up(charge, claimed.now, claimed.send_before)
         if outcome is None or isinstance(outcome, Undecided):
-            await self.records.postpone(charge, pause_after(charge.attempts))
-            return charge
-        return await self._finished(charge, outcome)
+            return await self.records.postpone(charge, pause_after(charge.attempts))
+        if isinstance(outcome, Paid) and not await self._is_credited(charge, outcome):
+            pause = pause_after(charge.attempts, is_parked=True)
+            return await self.records.postpone(charge, pause, payment_intent=outcome.payment_intent)
+        return await self.records.finish(charge, outcome)
 
     async def _prepared(self, claimed: ClaimedCharge) -> tuple[Charge, Outcome | None]:
         """Choose the card, record it, and charge it; return the charge as it was recorded."""
         charge = claimed.charge
+        account = await self.accounts.account(charge.user_id)
+        if account is None:
+            return charge, NotCharged(USER_DELETED)
         try:
-            card = await self._card(charge)
+            card = await self._card(account)
         except PaymentsUnavailable:
             return charge, None
         except PaymentsRefused:
@@ -86,7 +94,7 @@ class ChargeAttempts:
             return charge, NotCharged(NO_SAVED_CARD)
         begun = await self.records.begin(claimed, card)
         if not begun.is_owner:
-            return begun.charge, None
+            return charge, None
         return begun.charge, await self._sent(begun.charge, begun.send_before, is_first=True)
 
     async def _looked_up(self, charge: Charge, now: datetime, send_before: datetime) -> Outcome | None:
@@ -95,7 +103,8 @@ class ChargeAttempts:
             if found is not None and not isinstance(found, Undecided):
                 return found
             match after_look_up(charge, found, now):
-                case AfterLookUp.SEND:
+                # Nothing is sent for a user who was deleted; what was sent before may still be on its way.
+                case AfterLookUp.SEND if await self.accounts.account(charge.user_id) is not None:
                     return await self._sent(charge, send_before, is_first=False)
                 case AfterLookUp.ABANDON:
                     return NotCharged(NEVER_MADE)
@@ -119,19 +128,20 @@ class ChargeAttempts:
                 return found
         return None
 
-    async def _card(self, charge: Charge) -> SavedCard | None:
-        account = await self.accounts.account(charge.user_id)
-        customer = await self.customers.customer_of(charge.user_id, account.email if account else None)
+    async def _card(self, account: Account) -> SavedCard | None:
+        customer = await self.customers.customer_of(account.user_id, account.email)
         try:
             return await self.cards.card_of(customer)
         except CustomerMissing:
             await self.customers.note_deleted(customer)
             return None
 
-    async def _finished(self, charge: Charge, outcome: FinalOutcome) -> Charge:
-        if isinstance(outcome, Paid):
-            try:
-                await self.recorder.record(None, outcome.report)
-            except CommitRejected as rejected:
-                raise LedgerUnavailable(rejected.reason) from rejected
-        return await self.records.finish(charge, outcome)
+    async def _is_credited(self, charge: Charge, paid: Paid) -> bool:
+        """Add what was paid to the ledger and return whether it is there; the first time keep what is parked."""
+        try:
+            recorded = await self.recorder.record(None, paid.report)
+            if recorded.status is EventStatus.PARKED and paid.event is not None and charge.payment_intent is None:
+                recorded = await self.recorder.record(paid.event, paid.report)
+        except CommitRejected as rejected:
+            raise LedgerUnavailable(rejected.reason) from rejected
+        return recorded.status in {EventStatus.APPLIED, EventStatus.NOTHING_NEW}

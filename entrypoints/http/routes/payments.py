@@ -18,6 +18,7 @@ from domain.payments.charges import (
     NEVER_MADE,
     NO_PERMISSION,
     NO_SAVED_CARD,
+    USER_DELETED,
     Charge,
     ChargeId,
     ChargeStatus,
@@ -60,7 +61,16 @@ _ABANDONED: Mapping[str, str] = {
     INTERRUPTED: "it was interrupted before Stripe was asked",
     NEVER_MADE: "Stripe never made the payment",
     NO_PERMISSION: "Stripe did not show or make the customer; check the permissions of the Stripe key",
+    USER_DELETED: "the user was deleted",
 }
+_UNCLEAR = (
+    "Nobody knows yet whether the card was charged. Repeat the request with the same Idempotency-Key; a new key could "
+    "charge twice."
+)
+_NOT_CREDITED = (
+    "The card was charged, and the credits could not be added yet: the payment is parked. Repeat the request with the "
+    "same Idempotency-Key; a new key would charge twice."
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -146,10 +156,7 @@ def _made(charge: Charge) -> PaymentMade:
             detail = f"Nothing was charged, nor will be: {why}. To try again use a new key."
             raise problem(HTTPStatus.CONFLICT, "payment-abandoned", detail)
         case _:
-            detail = (
-                "Nobody knows yet whether the card was charged. Repeat the request with the same Idempotency-Key; a "
-                "new key could charge twice."
-            )
+            detail = _UNCLEAR if charge.payment_intent is None else _NOT_CREDITED
             status = HTTPStatus.SERVICE_UNAVAILABLE
             raise problem(status, "payment-unclear", detail, retry_after=RETRY_AFTER_SECONDS)
 

@@ -11,6 +11,7 @@ from adapters.memory.charges import MemoryCharges, MemorySavedCards
 from adapters.memory.customers import MemoryCustomers
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.payments import MemoryPayments
+from domain.changes.inbox import EventStatus
 from domain.decisions.charging import AfterLookUp, Step, after_look_up, next_step, pause_after
 from domain.payments.charges import (
     TRANSITIONS,
@@ -22,6 +23,7 @@ from domain.payments.charges import (
     NewCharge,
     NotCharged,
     Paid,
+    SavedCard,
     Undecided,
     status_of,
 )
@@ -50,8 +52,9 @@ TAXED = attrs.evolve(STARTER, id=PlanId("taxed"), checkout=CheckoutOptions(autom
 SEVERAL = attrs.evolve(STARTER, id=PlanId("several"), quantity=Quantity(least=2, most=9))
 UP_TO_NINE = attrs.evolve(STARTER, id=PlanId("up-to-nine"), quantity=Quantity(most=9))
 MANAGED = attrs.evolve(STARTER, id=PlanId("managed"), checkout=CheckoutOptions(managed_payments=True))
-PLANS = (STARTER, PRO, MONTHLY, FREE, OLD, TOPUP, TAXED, SEVERAL, UP_TO_NINE, MANAGED)
-CATALOGUE = Catalogue({plan.id: plan for plan in PLANS})
+CATALOGUE = Catalogue(
+    {plan.id: plan for plan in (STARTER, PRO, MONTHLY, FREE, OLD, TOPUP, TAXED, SEVERAL, UP_TO_NINE, MANAGED)}
+)
 HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
 CHARGE = Charge(
     id=ChargeId("c"),
@@ -212,13 +215,73 @@ def test_a_key_that_may_not_make_customers_is_said_to(shop: Shop) -> None:
     assert (ChargeStatus.ABANDONED, "no_permission") == (charge.status, charge.code)
 
 
-def test_a_user_who_left_meanwhile_is_charged_and_not_lost(shop: Shop) -> None:
-    """What they paid waits as any payment of a user who is gone."""
-    wanted = NewCharge(id=ChargeId("c1"), key="k", user_id=ADA, plan_id=STARTER.id, terms=STARTER.terms)
-    opened = run(shop.charges.create(wanted, lease=HOUR))
+WANTED = NewCharge(id=ChargeId("c1"), key="k", user_id=ADA, plan_id=STARTER.id, terms=STARTER.terms)
+
+
+def test_a_user_who_was_deleted_meanwhile_is_not_charged(shop: Shop) -> None:
+    """It is certain that nothing was charged."""
+    opened = run(shop.charges.create(WANTED, lease=HOUR))
     shop.ledger.delete_user(ADA)
     charge = run(shop.attempts.advance(opened))
-    assert (ChargeStatus.SUCCEEDED, 1) == (charge.status, len(shop.cards.taken))
+    assert (ChargeStatus.ABANDONED, "user_deleted", []) == (charge.status, charge.code, shop.cards.payments)
+
+
+def test_no_second_request_is_sent_for_a_user_who_was_deleted(shop: Shop) -> None:
+    """The first may be on its way still, so that it is unclear for a day, and abandoned then."""
+    claimed = run(shop.charges.create(WANTED, lease=timedelta(0)))
+    run(shop.charges.begin(claimed, SavedCard(customer_id=shop.customer, payment_method="pm_1", read_at=NOON)))
+    shop.ledger.delete_user(ADA)
+    unclear = run(shop.attempts.run_once())
+    shop.clock.moment += DAY
+    ended = run(shop.attempts.run_once())
+    assert unclear is not None
+    assert ended is not None
+    assert (ChargeStatus.CHARGING, ChargeStatus.ABANDONED, []) == (unclear.status, ended.status, shop.cards.payments)
+
+
+def test_what_was_paid_and_is_parked_is_kept_and_no_success(shop: Shop) -> None:
+    """An older worker does not know the plan: the payment waits in the inbox, and the charge for its credits."""
+    shop.attempts = attrs.evolve(
+        shop.attempts, recorder=attrs.evolve(shop.attempts.recorder, catalogue=Catalogue({PRO.id: PRO}))
+    )
+    shop.service = attrs.evolve(shop.service, attempts=shop.attempts)
+    for _ in range(3):
+        charge = shop.pay().charge
+        assert (ChargeStatus.CHARGING, "pi_charge_1") == (charge.status, charge.payment_intent)
+        shop.clock.moment += HOUR
+    assert (1, 0) == (len(shop.cards.taken), shop.balance)
+    assert {"reconciled_pi_charge_1": EventStatus.PARKED} == shop.ledger.inbox.statuses()
+
+    newer = attrs.evolve(
+        shop.service,
+        attempts=attrs.evolve(shop.attempts, recorder=attrs.evolve(shop.attempts.recorder, catalogue=CATALOGUE)),
+    )
+    again = run(newer.charge(ADA, "starter", key="key", charge_id=ChargeId("another"))).charge
+    assert (ChargeStatus.SUCCEEDED, "pi_charge_1") == (again.status, again.payment_intent)
+    assert (1, 50) == (len(shop.cards.taken), shop.balance)
+
+
+def test_what_a_deleted_user_paid_is_kept_and_no_success(shop: Shop) -> None:
+    """They were deleted while the card was charged: an operator finds the payment among those that are parked."""
+    claimed = run(shop.charges.create(WANTED, lease=timedelta(0)))
+    card = SavedCard(customer_id=shop.customer, payment_method="pm_1", read_at=NOON)
+    begun = run(shop.charges.begin(claimed, card)).charge
+    run(shop.cards.charge(begun, send_before=NOON + HOUR, is_first=True))
+    shop.ledger.delete_user(ADA)
+    charge = run(shop.attempts.run_once())
+    assert charge is not None
+    assert (ChargeStatus.CHARGING, "pi_charge_1") == (charge.status, charge.payment_intent)
+    assert {"reconciled_pi_charge_1": EventStatus.PARKED} == shop.ledger.inbox.statuses()
+
+
+def test_a_process_that_lost_its_claim_leaves_the_next_one_its_lease(shop: Shop) -> None:
+    """It has no card to charge any more, and ends nobody's turn."""
+    lost = run(shop.charges.create(WANTED, lease=timedelta(0)))
+    held = run(shop.charges.claim_due(lease=HOUR))
+    assert held is not None
+    assert held.charge == run(shop.attempts.advance(lost))
+    shop.clock.moment += HOUR - timedelta(seconds=1)
+    assert (None, []) == (run(shop.charges.claim_due(lease=HOUR)), shop.cards.payments)
 
 
 def test_a_payment_that_nobody_decides_is_canceled_after_a_day(shop: Shop) -> None:
@@ -281,6 +344,7 @@ def test_what_follows_a_look_up_depends_on_the_first_request(found: Any, age: ti
 def test_pauses_grow_to_ten_minutes() -> None:
     """So that a day's wait costs Stripe 150 requests at most."""
     assert [5, 10, 20, 40, 600, 600] == [pause_after(attempts) for attempts in (1, 2, 3, 4, 9, 10**6)]
+    assert [5, 1280, 3600] == [pause_after(attempts, is_parked=True) for attempts in (1, 9, 10**6)]
 
 
 def test_a_final_state_has_no_next_one() -> None:
