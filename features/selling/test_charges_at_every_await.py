@@ -1,6 +1,7 @@
 """Two processes charge one card under one key, and each stops at every await: one charge at most, and it is credited.
 
-The use cases are the real ones, on adapters in memory, stepped call by call. The first process stops before its k-th
+The use cases are the real ones, on adapters in memory, and some of the schedules on records in a real Postgres, stepped
+call by call. The first process stops before its k-th
 call, or after it without having heard of it; time passes; the second stops likewise at its j-th; then the first may go
 on as if nothing had happened, the second too, and a worker takes the charge to its end.
 """
@@ -14,10 +15,11 @@ import attrs
 import pytest
 
 from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
-from adapters.memory.charges import MemoryCharges, MemorySavedCards
+from adapters.memory.charges import MemorySavedCards
 from adapters.memory.customers import LEDGER_ID, MemoryCustomers
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.payments import MemoryPayments
+from domain.changes.inbox import EventStatus
 from domain.payments.charges import AuthenticationRequired, Charge, ChargeId, ChargeStatus, Declined, Paid, Undecided
 from domain.ports.customers import Customer
 from domain.tests.examples import ADA, CATALOGUE, SetClock
@@ -27,6 +29,7 @@ from domain.usecases.selling.charge_attempts import ChargeAttempts
 from domain.usecases.selling.customers import CustomerService
 from domain.usecases.tests.memory_customers import NotedCustomers
 from domain.values.customers import CustomerId
+from features.selling.charge_records import Database, Records, RecordsInMemory, RecordsInPostgres
 from simulators.system.stepping import Call, Raised, Returned, SteppedPort, Task, perform
 
 CREDITS = 50
@@ -39,11 +42,14 @@ GAPS = (SOON, AFTER_THE_LEASE, AFTER_THE_HOUR, AFTER_THE_DAY)
 class World:
     """What survives a process."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: Database | None = None) -> None:
         self.clock = SetClock()
+        self.records: Records = (
+            RecordsInMemory(self.clock) if database is None else RecordsInPostgres(database, self.clock)
+        )
         self.ledger, self.cache = MemoryLedger(self.clock), MemoryQuotaCache()
         self.ledger.add_user(ADA, "ada@example.com")
-        self.cards, self.charges = MemorySavedCards(self.clock), MemoryCharges(self.clock)
+        self.cards, charges = MemorySavedCards(self.clock), self.records.port
         self.customers = MemoryCustomers()
         self.customers.add(ADAS)
         self.cards.save(ADAS.id, "pm_1")
@@ -53,7 +59,7 @@ class World:
             "markers": MemorySessionMarkers(self.clock, self.cache),
             "payments": MemoryPayments(),
             "cards": self.cards,
-            "charges": self.charges,
+            "charges": charges,
             "customers": self.customers,
             "links": self.ledger.customers,
         }
@@ -95,15 +101,19 @@ class World:
 
     def let_workers_end(self) -> Charge | None:
         """Let time pass and workers work until nothing is due; return the charge, if it was recorded."""
-        charge = next(iter(self.charges.all()), None)
+        charge = self.records.charge()
         for _ in range(24):
             if charge is None or charge.status.is_final:
                 break
-            self.clock.moment += timedelta(hours=2)
+            self.let_pass(timedelta(hours=2))
             outcome = self.worker().finish(self.ports)
             assert isinstance(outcome, Returned), outcome
-            (charge,) = self.charges.all()
+            charge = self.records.charge()
         return charge
+
+    def let_pass(self, time: timedelta) -> None:
+        self.clock.moment += time
+        self.records.let_pass(time)
 
     def balance(self) -> int:
         return self.ledger.accounts.get(ADA).balance
@@ -145,16 +155,22 @@ class _Unheard:
             self._task.answer(self._value)
 
 
-def length(begin: Callable[[World], Task], **changes: Any) -> int:
-    """How many calls a process makes that nobody disturbs."""
-    world = World()
-    for name, value in changes.items():
-        setattr(world.cards, name, value)
-    task, calls = begin(world), 0
+def calls_of(fate: str) -> list[str]:
+    """Return the calls that a process makes when nobody disturbs it."""
+    world = world_of(fate)
+    task, calls = world.asked(1), []
     while task.outcome is None:
+        assert isinstance(task.pause, Call)
+        calls.append(task.pause.name)
         task.step(world.ports)
-        calls += 1
     return calls
+
+
+def world_of(fate: str, database: Database | None = None) -> World:
+    world = World(database)
+    for name, value in FATES[fate].items():
+        setattr(world.cards, name, value)
+    return world
 
 
 def stops(calls: int) -> Iterator[Stop]:
@@ -188,19 +204,17 @@ SECOND: dict[str, Callable[[World], Task]] = {"asked": lambda world: world.asked
 @pytest.mark.parametrize("fate", FATES)
 def test_one_charge_at_most_and_it_is_credited(fate: str, second: str) -> None:
     """Whatever two processes do and wherever they stop, and whether they die there or go on later."""
-    first_stops = tuple(stops(length(lambda world: world.asked(1), **FATES[fate])))
+    first_stops = tuple(stops(len(calls_of(fate))))
     seen: set[ChargeStatus | None] = set()
     runs = 0
     for first_stop, gap in itertools.product(first_stops, GAPS):
         for second_stop in stops(16):
             ended = False
             for first_lives, second_lives in ((False, False), (True, False), (True, True)):
-                world = World()
-                for name, value in FATES[fate].items():
-                    setattr(world.cards, name, value)
+                world = world_of(fate)
                 ended = play(world, second, first_stop, second_stop, gap, first_lives=first_lives, lives=second_lives)
                 charge = world.let_workers_end()
-                world.clock.moment += AFTER_THE_LEASE
+                world.let_pass(AFTER_THE_LEASE)
                 world.cards.arrive()
                 where = (first_stop, gap, second_stop, first_lives, second_lives)
                 assert_sound(world, charge, where)
@@ -213,19 +227,53 @@ def test_one_charge_at_most_and_it_is_credited(fate: str, second: str) -> None:
     assert runs > 500
 
 
+ON_POSTGRES = ("paid", "paid, with a stored error", "paid, very late", "undecided")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    with Database(database_url) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("second", SECOND)
+@pytest.mark.parametrize("fate", ON_POSTGRES)
+def test_one_charge_at_most_by_the_sql_functions(fate: str, second: str, database: Database) -> None:
+    """The first process stops around each of its calls that writes the record or asks for money, the second at each."""
+    calls = calls_of(fate)
+    first_stops = [stop for stop in stops(len(calls) - 1) if calls[stop.call].startswith(OF_MONEY)]
+    seen: set[ChargeStatus | None] = set()
+    for first_stop, gap in itertools.product(first_stops, (SOON, AFTER_THE_LEASE, AFTER_THE_DAY)):
+        for second_stop in stops(16):
+            world = world_of(fate, database)
+            ended = play(world, second, first_stop, second_stop, gap, first_lives=True, lives=False)
+            charge = world.let_workers_end()
+            world.let_pass(AFTER_THE_LEASE)
+            world.cards.arrive()
+            assert_sound(world, charge, (first_stop, gap, second_stop))
+            seen.add(charge.status if charge else None)
+            if ended and not second_stop.is_performed:
+                break
+    assert ENDS[fate] in seen
+    assert seen <= {ENDS[fate], ChargeStatus.ABANDONED}
+
+
+OF_MONEY = ("charges.", "cards.charge")
+
+
 def play(
     world: World, second: str, first_stop: Stop, second_stop: Stop, gap: timedelta, *, first_lives: bool, lives: bool
 ) -> bool:
     """Let both processes run to their stops, and on from there if they live; return whether the second had ended."""
     one = world.asked(1)
     unheard = stopped(one, first_stop, world)
-    world.clock.moment += gap
+    world.let_pass(gap)
     two = SECOND[second](world)
     unheard_too = stopped(two, second_stop, world)
     has_ended = two.outcome is not None
     if first_lives:
         go_on(one, unheard, world)
-        world.clock.moment += gap
+        world.let_pass(gap)
     if lives:
         go_on(two, unheard_too, world)
     return has_ended
@@ -249,18 +297,47 @@ def assert_sound(world: World, charge: Charge | None, where: object) -> None:
     assert charge is not None or payments == 0, where
 
 
+def test_a_user_who_is_deleted_at_any_await_is_charged_for_nothing_at_most_unclearly() -> None:
+    """Not at all, or what was charged is credited or parked: no charge succeeded whose credits nobody ever had."""
+    calls = calls_of("paid")
+    ends = []
+    for place in range(len(calls) + 1):
+        world = World()
+        task = world.asked(1)
+        for _ in range(place):
+            task.step(world.ports)
+        world.ledger.delete_user(ADA)
+        task.finish(world.ports)
+        charge = world.let_workers_end()
+        status = charge.status if charge is not None else None
+        parked = [*world.ledger.inbox.statuses().values()]
+        match status:
+            case ChargeStatus.SUCCEEDED:
+                assert (1, []) == (len(world.cards.taken), parked), calls[:place]
+                assert "ledger.commit" in calls[:place]
+            case ChargeStatus.CHARGING:
+                assert charge is not None
+                assert (1, [EventStatus.PARKED]) == (len(world.cards.taken), parked), calls[:place]
+                assert world.cards.payments[0].id == charge.payment_intent
+            case _:
+                assert ([], []) == (world.cards.payments, parked), calls[:place]
+                assert calls.index("cards.charge") >= place
+        ends.append(status)
+    assert {None, ChargeStatus.ABANDONED, ChargeStatus.CHARGING, ChargeStatus.SUCCEEDED} == {*ends}
+
+
 def test_a_request_that_wakes_after_days_is_not_sent() -> None:
     """A process slept before its request; meanwhile a worker charged the card, and Stripe forgot the key."""
     world = World()
     asleep = world.asked(1)
     while not (isinstance(asleep.pause, Call) and asleep.pause.name == "cards.charge"):
         asleep.step(world.ports)
-    world.clock.moment += AFTER_THE_LEASE
+    world.let_pass(AFTER_THE_LEASE)
     worked = world.worker().finish(world.ports)
     assert isinstance(worked, Returned)
     assert ChargeStatus.SUCCEEDED is worked.value.status
     assert CREDITS == world.balance()
-    world.clock.moment += timedelta(days=3)
+    world.let_pass(timedelta(days=3))
     woken = asleep.finish(world.ports)
     assert isinstance(woken, Returned)
     assert ChargeStatus.SUCCEEDED == woken.value.charge.status
@@ -275,14 +352,16 @@ def test_what_no_payment_was_made_for_is_abandoned_after_a_day() -> None:
         first.step(world.ports)
     first.die()
     world.cards.is_away = True
-    world.clock.moment += timedelta(minutes=59)
+    world.let_pass(timedelta(minutes=59))
     world.worker().finish(world.ports)
     world.cards.is_away = False
     statuses = []
     for _ in range(13):
-        world.clock.moment += timedelta(hours=2)
+        world.let_pass(timedelta(hours=2))
         world.worker().finish(world.ports)
-        statuses.append(world.charges.all()[0].status)
+        charge = world.records.charge()
+        assert charge is not None
+        statuses.append(charge.status)
     assert [ChargeStatus.CHARGING] * 11 + [ChargeStatus.ABANDONED] * 2 == statuses
     assert [] == world.cards.payments
     again = world.asked(2).finish(world.ports)

@@ -1,4 +1,6 @@
-"""Two processes charge one card through the real stripe package and die at every await: the stand-in counts the money.
+"""Two processes charge one card by the real stripe package and a real Postgres, and die at every await.
+
+The stand-in counts the money.
 
 The first process dies before or after one of its calls, the second likewise after the first one's lease, and a third
 takes the charge to its end. Meanwhile Stripe loses an answer, stores an error, or declines. At last Stripe's event
@@ -16,7 +18,6 @@ import attrs
 import pytest
 
 from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
-from adapters.memory.charges import MemoryCharges
 from adapters.memory.ledger import MemoryLedger
 from adapters.stripe.connection import StripeConnection
 from adapters.stripe.customers import StripeCustomers
@@ -30,6 +31,7 @@ from domain.usecases.selling.charge import ChargeService
 from domain.usecases.selling.charge_attempts import ChargeAttempts
 from domain.usecases.selling.customers import CustomerService
 from domain.usecases.tests.memory_customers import NotedCustomers, customers_of
+from features.selling.charge_records import Database, RecordsInPostgres
 from simulators.stripe.api import NO_ANSWER
 from simulators.stripe.resources.payment_methods import save
 from simulators.stripe.stand_in import StripeStandIn
@@ -80,12 +82,12 @@ class Mortal:
 class World:
     """Ada, whose card Stripe has; what survives a process."""
 
-    def __init__(self, stripe: StripeStandIn, connection: StripeConnection) -> None:
+    def __init__(self, stripe: StripeStandIn, connection: StripeConnection, database: Database) -> None:
         self.stripe, self.clock = stripe, SetClock(datetime.now(UTC))
+        self.records = RecordsInPostgres(database, self.clock)
         self.ledger, self.cache = MemoryLedger(self.clock), MemoryQuotaCache()
         self.user = ADA
         self.ledger.add_user(ADA, "ada@example.com")
-        self.charges = MemoryCharges(self.clock)
         self.markers = MemorySessionMarkers(self.clock, self.cache)
         self.cards = StripeSavedCards(connection, self.clock)
         self.customers, self.lookup = StripeCustomers(connection), StripeLookup(connection)
@@ -98,6 +100,7 @@ class World:
 
     def let_pass(self, time: timedelta) -> None:
         self.clock.moment += time
+        self.records.let_pass(time)
         self.stripe.account.set_clock(self.stripe.account.now() + int(time.total_seconds()))
 
     def attempts(self, stop: Stop, seen: list[str]) -> ChargeAttempts:
@@ -114,7 +117,7 @@ class World:
             livemode=False,
         )
         return ChargeAttempts(
-            records=port("charges", self.charges),
+            records=port("charges", self.records.port),
             cards=port("cards", self.cards),
             customers=CustomerService(
                 links=port("links", self.ledger.customers),
@@ -142,8 +145,8 @@ class World:
         for _ in range(5):
             self.let_pass(timedelta(hours=6))
             await attempts.run_once()
-        found = self.charges.all()
-        return found[0].status if found else None
+        charge = self.records.charge()
+        return charge.status if charge else None
 
     async def deliver_events(self) -> None:
         """Let Stripe's events arrive, twice each."""
@@ -176,13 +179,13 @@ FATES: dict[str, tuple[dict[str, Any] | None, str | None, ChargeStatus]] = {
 
 
 @pytest.fixture
-async def new_world() -> AsyncIterator[Callable[[str], Any]]:
-    with StripeStandIn(seed=7, webhook_secret="whsec_1") as stripe:
+async def new_world(database_url: str) -> AsyncIterator[Callable[[str], Any]]:
+    with StripeStandIn(seed=7, webhook_secret="whsec_1") as stripe, Database(database_url) as database:
         connection = StripeConnection(api_key="sk_test_123456789012", api_base=stripe.url, retries=0)
         async with contextlib.aclosing(connection):
 
             async def make(fate: str) -> World:
-                world = World(stripe, connection)
+                world = World(stripe, connection, database)
                 fault, decline, _ = FATES[fate]
                 customers = customers_of(world.ledger, world.customers)  # type: ignore[arg-type]
                 customer = await customers.customer_of(ADA, "ada@example.com")
