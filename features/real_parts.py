@@ -38,6 +38,7 @@ pytest_plugins = (
     "features.steps.product",
     "features.steps.choosing",
     "features.steps.selling",
+    "features.steps.charging",
     "features.steps.pushed_plans",
     "features.harness.stripe_cli",
     "features.harness.deployment",
