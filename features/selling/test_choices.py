@@ -1,7 +1,9 @@
 """Buyers choose at the checkout, on the real parts: what is sold so, what is not, and what each sale brings."""
 
+import uuid
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -166,6 +168,29 @@ def test_a_trial_begins_once(story: Story, ada: Customer) -> None:
     assert (0, 770) == (
         account(story).kept("invoice", first["invoice"])["total"],
         account(story).kept("invoice", second["invoice"])["total"],
+    )
+    assert 100 == balance(story)
+
+
+def test_an_old_key_revives_no_trial(story: Story, ada: Customer) -> None:
+    """A checkout that was opened before the trial and is asked for again after it: Stripe forgot its key meanwhile."""
+    headers = {**ada.headers, "Idempotency-Key": uuid.uuid4().hex}
+
+    def ask() -> httpx.Response:
+        return story.service.http.post("/checkout/sessions", json={"plan": "tried"}, headers=headers)
+
+    first = ask().json()["id"]
+    finish(story, story.open_checkout(ada, "tried"))
+    tried = account(story).session(ada.sessions[-1])["subscription"]
+    deliver_all(story, account(story).billing.cancel(tried))
+    refused = ask()
+    assert (422, "urn:credence:key-reused") == (refused.status_code, refused.json()["type"])
+    account(story).set_clock(account(story).now() + 2 * DAY)
+    again = ask().json()["id"]
+    finish(story, again)
+    assert (True, 770) == (
+        again != first,
+        account(story).kept("invoice", account(story).session(again)["invoice"])["total"],
     )
     assert 100 == balance(story)
 
