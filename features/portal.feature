@@ -2,8 +2,9 @@ Feature: The portal
   A customer manages what they pay for on a page of Stripe's: invoices, cards, and the plan that they subscribe to.
 
   Background:
-    Given Ada has signed up
-    And the portal offers 300 credits a month for $27.00, and 50 for $4.50
+    Given the shop also sells the "team" plan for $20.00 a month, and "light" for $4.00
+    And the plans and the portal have been pushed to Stripe
+    And Ada has signed up
 
   Rule: A change in the portal counts like any other
 
@@ -18,21 +19,27 @@ Feature: The portal
 
     Scenario: Upgrading
       Given Ada has subscribed to the "monthly" plan
-      When Ada switches to 300 credits a month in the portal
+      When Ada switches to the "team" plan in the portal
       Then Ada has 300 credits
+
+    Scenario: Upgrading, and the renewals after it
+      Given Ada has subscribed to the "monthly" plan
+      And Ada has switched to the "team" plan in the portal
+      When two months pass
+      Then Ada has 900 credits
 
   Rule: A downgrade waits for the period's end
 
     Scenario: Downgrading
       Given Ada has subscribed to the "monthly" plan
-      When Ada switches to 50 credits a month in the portal
+      When Ada switches to the "light" plan in the portal
       Then Ada has 100 credits
 
     Scenario: Downgrading, and the renewals after it
       Given Ada has subscribed to the "monthly" plan
-      And Ada has switched to 50 credits a month in the portal
+      And Ada has switched to the "light" plan in the portal
       When two months pass
-      Then Ada has 200 credits
+      Then Ada has 180 credits
 
   Rule: Nobody manages another customer's subscription
 

@@ -20,6 +20,7 @@ from domain.payments.admission import (
     origin_mismatch,
     undecided,
 )
+from domain.payments.carts import with_made_prices
 from domain.payments.invoices import Bill, LineKind
 from domain.payments.line_terms import MadePrice, Undecidable
 from domain.payments.line_values import value_lines
@@ -86,7 +87,7 @@ def _sold(kept: EventDecision | None, sale: SaleReport, snapshot: Snapshot, cata
             return without_change(kept, EventStatus.PARKED, ParkReason.INCOMPLETE_INVOICE)
         admitted: Order | Refused | None
         if sale.lines is None:
-            admitted = admit(sale, catalogue, snapshot.account)
+            admitted = admit(with_made_prices(sale, snapshot.made_prices), catalogue, snapshot.account)
         else:
             terms = line_terms(sale, snapshot, catalogue)
             bill = value_lines(sale, str(sale.subscription_id), terms)

@@ -57,5 +57,7 @@ def _periods_since(report: ProviderReport) -> datetime | None:
 
 
 def _prices_of(report: ProviderReport) -> frozenset[str]:
-    lines = report.lines or () if isinstance(report, SaleReport) else ()
-    return frozenset(line.price.id for line in lines if line.price.id is not None)
+    if not isinstance(report, SaleReport):
+        return frozenset()
+    prices = (*(line.price for line in report.lines or ()), *(item.price for item in report.items or ()))
+    return frozenset(price.id for price in prices if price.id is not None)

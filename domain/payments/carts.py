@@ -1,6 +1,7 @@
 """Values the items of a one-time sale: one or more packs in any quantity, also beside other products.
 
-An item belongs to a pack by its price's id or metadata, otherwise by its unit amount and currency (docs/events.md).
+An item belongs to a pack by its price's id, in the catalogue or the ledger, or by the price's metadata, otherwise by
+its unit amount and currency (docs/events.md).
 """
 
 from collections.abc import Iterable, Sequence
@@ -8,7 +9,7 @@ from fractions import Fraction
 
 import attrs
 
-from domain.payments.line_terms import Undecidable
+from domain.payments.line_terms import MadePrice, Undecidable
 from domain.payments.reports import Attribution, Price, SaleItem, SaleReport
 from domain.values.money import Money
 from domain.values.plans import MAX_CREDITS, Catalogue, Plan, PlanMode, Terms
@@ -67,6 +68,18 @@ def with_item_prices(sale: SaleReport, prices: Iterable[Price]) -> SaleReport:
         attrs.evolve(item, price=known[item.price.id]) if item.price.id in known else item for item in sale.items or ()
     )
     return attrs.evolve(sale, items=tuple(items))
+
+
+def with_made_prices(sale: SaleReport, made: Iterable[MadePrice]) -> SaleReport:
+    """Return the sale whose items bring what the ledger recorded of their prices: metadata can be edited at Stripe."""
+    known = {price.id: price for price in made}
+    items = sale.items and tuple(
+        attrs.evolve(item, price=attrs.evolve(item.price, plan_id=price.plan_id, credits=price.credits))
+        if item.price.id is not None and (price := known.get(item.price.id)) is not None
+        else item
+        for item in sale.items
+    )
+    return attrs.evolve(sale, items=items)
 
 
 def _by_id(item: SaleItem, attribution: Attribution, catalogue: Catalogue) -> _Pack | None:

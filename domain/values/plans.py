@@ -63,7 +63,7 @@ class Plan:
     quantity: Quantity | None = None
     """How many one checkout may sell; None means one."""
     trial_days: int = 0
-    """Days before the first payment, once per account; 0 means no trial."""
+    """Days before the first payment, once per account and plan; 0 means no trial."""
     checkout: CheckoutOptions = CheckoutOptions()
     rollover: bool = False
     """Whether a period's unspent credits outlast it."""
@@ -74,7 +74,7 @@ class Plan:
     grace_days: int = DEFAULT_GRACE_DAYS
     """Days for which a period's credits outlast it while its renewal is unpaid."""
     trial_credits: int = 0
-    """Credits of a trial, once per account; they expire with it."""
+    """Credits of a trial, once per account and plan; they expire with it."""
     stripe_prices: tuple[str, ...] = ()
     """Ids of Stripe prices that belong to this plan, whatever their amounts."""
     saves_card: bool = False

@@ -28,6 +28,19 @@ async function buy(plan, button, choices) {
   button.disabled = false;
 }
 
+async function manage(event) {
+  const button = event.currentTarget;
+  button.disabled = true;
+  try {
+    const portal = await call("/portal", { method: "POST" });
+    return location.assign(portal.url);
+  } catch (problem) {
+    const isNotSetUp = problem.type === "urn:credence:portal-not-set-up";
+    complain(isNotSetUp ? "Subscriptions can't be managed here yet. Please contact us instead." : problem.message);
+  }
+  button.disabled = false;
+}
+
 // The amount is entered as people write it, and sent in minor units.
 function chosen({ quantity, amount, currency }) {
   const code = currency?.value;
@@ -113,12 +126,14 @@ function card(plan) {
 try {
   const { plans } = await call("/plans");
   document.getElementById("plans").replaceChildren(...plans.map(card));
+  document.getElementById("manage").hidden = !isNamed;
+  document.getElementById("portal").addEventListener("click", manage);
   if (!isNamed) complain("Nobody is signed in: open this page with ?user=<a user id>.");
 } catch (problem) {
   complain(problem.message);
 }
 await showAccount();
-// A page that the browser restored (Back from the checkout) shows the buttons as they were left.
+// A page that the browser restored (Back from the checkout or the portal) shows the buttons as they were left.
 addEventListener("pageshow", () => {
   for (const button of document.querySelectorAll("button")) button.disabled = false;
 });

@@ -12,9 +12,16 @@ export async function call(path, options = {}) {
   const headers = { Accept: "application/json", ...(options.headers || {}) };
   if (user) headers["x-user-id"] = user;
   if (sessionStorage.getItem("email")) headers["x-user-email"] = sessionStorage.getItem("email");
-  const answer = await fetch(path, { ...options, headers });
-  const body = await answer.json();
-  if (!answer.ok) throw new Error(body.detail || `The service answered ${answer.status}.`);
+  const answer = await fetch(path, { ...options, headers }).catch(() => {
+    throw new Error("The service cannot be reached. Please try again in a moment.");
+  });
+  // What stands between the page and the service may answer without JSON.
+  const body = await answer.json().catch(() => ({}));
+  if (!answer.ok) {
+    const problem = new Error(body.detail || `The service answered ${answer.status}. Please try again in a moment.`);
+    problem.type = body.type;
+    throw problem;
+  }
   return body;
 }
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,8 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
+from features.harness.browser import browser_page
 from features.harness.service import OPERATOR_KEY, SERVICE_KEY, Service, eventually
 from features.http.signed_events import send_payment
 from features.steps.story import Story
@@ -249,13 +249,8 @@ def test_the_worker_runs_alone_and_ends_when_it_is_asked(story: Story, number: s
 
 def test_an_operator_gives_a_payment_to_its_owner_in_a_browser(story: Story) -> None:
     """The page shows nothing without the key, then what waits, and afterwards that it does not wait any more."""
-    path = shutil.which("chromium")
-    if path is None:
-        raise FileNotFoundError("chromium is missing: apt-get install chromium")
     event_id, ada = park(story), story.customers["Ada"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        page = browser.new_page()
+    with browser_page() as page:
         page.goto(f"{story.service.url}/ops")
         page.get_by_label("Operator key").fill("guessed")
         page.get_by_role("button", name="Show").click()
@@ -269,18 +264,13 @@ def test_an_operator_gives_a_payment_to_its_owner_in_a_browser(story: Story) -> 
         waiting.get_by_role("button", name="Claim").click()
         expect(waiting).to_have_count(0)
         expect(page.get_by_role("status")).to_contain_text("50 credits")
-        browser.close()
     assert 50 == story.get("/quota", ada).json()["balance"]
 
 
 def test_credits_are_given_on_the_operators_page(story: Story) -> None:
     """A gift, and a correction of which the first answer was lost: pressed again, it is written once."""
-    path = shutil.which("chromium")
-    assert path is not None, "chromium is missing: apt-get install chromium"
     ada = story.customers["Ada"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        page = browser.new_page()
+    with browser_page() as page:
         page.goto(f"{story.service.url}/ops")
         page.get_by_label("Operator key").fill(OPERATOR_KEY)
         page.get_by_role("button", name="Show").click()
@@ -300,7 +290,6 @@ def test_credits_are_given_on_the_operators_page(story: Story) -> None:
         expect(page.get_by_role("status")).to_contain_text("fetch")
         write.click()
         expect(page.get_by_role("status")).to_contain_text("adjustment of -12 credits: 18 are available now")
-        browser.close()
     deliver_all = story.get("/transactions", ada).json()["transactions"]
     assert [("adjustment", -12), ("goodwill", 30)] == [(entry["kind"], entry["amount"]) for entry in deliver_all]
     assert {"Grace"} == {entry["metadata"]["operator"] for entry in deliver_all}

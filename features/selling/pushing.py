@@ -1,4 +1,4 @@
-"""A shop whose catalogue is pushed to a Stripe stand-in by the real adapter, with a price book in memory."""
+"""A shop whose catalogue is pushed to simulated Stripe by the real adapter; its ledger is in memory or a database."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -7,9 +7,13 @@ from typing import Any
 import attrs
 
 from adapters.memory.price_book import MemoryPriceBook
+from adapters.postgres.direct_rpc import PostgresRpc
+from adapters.postgres.price_book import SqlPriceBook
 from adapters.stripe.checkout import StripeCheckouts
 from adapters.stripe.connection import StripeConnection
 from adapters.stripe.products import StripeProducts
+from adapters.stripe.subscription_changes import StripeSubscriptionChanges
+from domain.ports.price_book import PriceBook
 from domain.usecases.selling.push_plans import PlanPusher, PushStep
 from domain.values.money import Money
 from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
@@ -69,7 +73,8 @@ class Shop:
     stripe: StripeStandIn
     products: StripeProducts
     checkouts: StripeCheckouts
-    book: MemoryPriceBook = attrs.field(factory=MemoryPriceBook)
+    subscriptions: StripeSubscriptionChanges
+    book: PriceBook
 
     async def push(self, sold: Catalogue, *, dry_run: bool = False) -> list[PushStep]:
         """Push a catalogue; returns what was done."""
@@ -116,9 +121,15 @@ class Shop:
 
 
 @contextlib.asynccontextmanager
-async def shop() -> AsyncIterator[Shop]:
-    """Open a shop."""
+async def shop(database_url: str | None = None) -> AsyncIterator[Shop]:
+    """Open a shop, whose ledger is the one in the database if there is one."""
     with StripeStandIn(seed=11) as stripe:
-        connection = StripeConnection(api_key="sk_test_of_the_shop", api_base=stripe.url, retries=0)
-        async with contextlib.aclosing(connection):
-            yield Shop(stripe, StripeProducts(connection), StripeCheckouts(connection))
+        async with contextlib.AsyncExitStack() as open_:
+            connection = StripeConnection(api_key="sk_test_of_the_shop", api_base=stripe.url, retries=0)
+            await open_.enter_async_context(contextlib.aclosing(connection))
+            book: PriceBook = MemoryPriceBook()
+            if database_url is not None:
+                rpc = await open_.enter_async_context(contextlib.aclosing(PostgresRpc(database_url)))
+                book = SqlPriceBook(rpc)
+            products, checkouts = StripeProducts(connection), StripeCheckouts(connection)
+            yield Shop(stripe, products, checkouts, StripeSubscriptionChanges(connection), book)

@@ -1,11 +1,13 @@
 """Buyers choose at the checkout, on the real parts: what is sold so, what is not, and what each sale brings."""
 
-import shutil
+import uuid
 from collections.abc import Iterator
 
+import httpx
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
+from features.harness.browser import browser_page
 from features.steps.choosing import choose, finish, promotion_code
 from features.steps.story import Customer, Story
 from features.steps.stripe_events import DAY, account, deliver_all
@@ -19,15 +21,9 @@ def ada(story: Story) -> Customer:
 
 @pytest.fixture
 def page(ada: Customer) -> Iterator[Page]:
-    """A page of Debian's Chromium; its loop begins after Ada's sign-up and ends before the story's."""
-    assert ada.user_id
-    path = shutil.which("chromium")
-    if path is None:
-        raise FileNotFoundError("chromium is missing: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser.new_page()
-        browser.close()
+    """A browser in which Ada is signed in; its loop begins after her sign-up and ends before the story's."""
+    with browser_page(ada.headers) as page:
+        yield page
 
 
 def balance(story: Story) -> int:
@@ -176,6 +172,29 @@ def test_a_trial_begins_once(story: Story, ada: Customer) -> None:
     assert 100 == balance(story)
 
 
+def test_an_old_key_revives_no_trial(story: Story, ada: Customer) -> None:
+    """A checkout that was opened before the trial and is asked for again after it: Stripe forgot its key meanwhile."""
+    headers = {**ada.headers, "Idempotency-Key": uuid.uuid4().hex}
+
+    def ask() -> httpx.Response:
+        return story.service.http.post("/checkout/sessions", json={"plan": "tried"}, headers=headers)
+
+    first = ask().json()["id"]
+    finish(story, story.open_checkout(ada, "tried"))
+    tried = account(story).session(ada.sessions[-1])["subscription"]
+    deliver_all(story, account(story).billing.cancel(tried))
+    refused = ask()
+    assert (422, "urn:credence:key-reused") == (refused.status_code, refused.json()["type"])
+    account(story).set_clock(account(story).now() + 2 * DAY)
+    again = ask().json()["id"]
+    finish(story, again)
+    assert (True, 770) == (
+        again != first,
+        account(story).kept("invoice", account(story).session(again)["invoice"])["total"],
+    )
+    assert 100 == balance(story)
+
+
 def test_a_trial_is_followed_by_the_plans_credits(story: Story, ada: Customer) -> None:
     """Once its days are over."""
     finish(story, story.open_checkout(ada, "tried"))
@@ -187,10 +206,12 @@ def test_a_trial_is_followed_by_the_plans_credits(story: Story, ada: Customer) -
 
 
 def test_a_buyer_redeems_a_promotion_code_in_a_browser(story: Story, ada: Customer, page: Page) -> None:
-    """A wrong code is refused, a good one shows what it takes off, and the credits are the plan's."""
+    """A wrong code is refused, a good one shows what it takes off, and the page they return to shows their credits."""
     code = promotion_code(story, 25)
-    session_id = story.open_checkout(ada, "taxed")
-    page.goto(f"{story.service.stripe.url}/c/pay/{session_id}")
+    page.goto(f"{story.service.url}/?user={ada.user_id}")
+    page.get_by_role("button", name="Buy 60 credits, and tax").click()
+    page.wait_for_url("**/c/pay/*")
+    session_id = page.url.rpartition("/")[2]
     expect(page.get_by_text("7.92 USD")).to_be_visible()
     page.get_by_label("Promotion code").fill("NOTHING")
     page.get_by_role("button", name="Apply promotion code").click()
@@ -203,10 +224,12 @@ def test_a_buyer_redeems_a_promotion_code_in_a_browser(story: Story, ada: Custom
     page.get_by_role("button", name="Pay by card").click()
     expect(page.get_by_role("alert")).to_have_text("Agree to the terms of service to pay.")
     page.get_by_label("I agree to the terms of service").check()
-    # The shop's return page is another story: the buyer's payment is what counts here.
-    page.route("**/return*", lambda route: route.fulfill(body="back"))
     page.get_by_role("button", name="Pay by card").click()
-    expect(page.get_by_text("back")).to_be_visible()
+    expect(page.get_by_role("heading", name="Thank you!")).to_be_visible()
+    expect(page.get_by_role("status")).to_have_text("60 credits were added.")
+    page.get_by_role("link", name="Back to the plans").click()
+    expect(page.get_by_role("heading", name="Buy credits")).to_be_visible()
+    expect(page.get_by_text("60 credits", exact=True)).to_be_visible()
     deliver_all(story, [story.event_of(session_id)])
     assert 60 == balance(story)
 

@@ -10,6 +10,7 @@ from adapters.memory.customers import MemoryCustomers
 from domain.ports.provider_catalogue import PermissionMissing
 from domain.usecases.check_out import CheckoutService
 from domain.usecases.read_account import AccountReader
+from domain.usecases.selling.read_subscriptions import SubscriptionReader
 from domain.usecases.tests.memory_customers import customers_of
 from domain.values.money import Money
 from domain.values.plans import Catalogue, Plan, Terms
@@ -23,6 +24,12 @@ STARTER, MONTHLY = plan("starter", 50, 500), plan("monthly", 100, 900, "month")
 FIRST = catalogue(STARTER, MONTHLY)
 DEARER = attrs.evolve(MONTHLY, terms=Terms(credits=100, price=Money(amount=1200, currency="usd")))
 THEN = catalogue(attrs.evolve(STARTER, retired=True), DEARER)
+
+
+@pytest.fixture(params=["memory", "Postgres"])
+def ledger(request: pytest.FixtureRequest) -> str | None:
+    """The database of a shop's ledger, or None if that is kept in memory."""
+    return str(request.getfixturevalue("database_url")) if request.param == "Postgres" else None
 
 
 async def test_a_catalogue_is_for_sale_once_it_is_pushed() -> None:
@@ -64,6 +71,17 @@ async def test_a_push_that_died_is_healed_by_the_next(is_done_first: bool) -> No
     assert deaths > 15, "else it was not tried at each call"
 
 
+@pytest.mark.parametrize("at", [4, 5])
+async def test_a_push_that_died_around_a_record_is_healed(ledger: str | None, at: int) -> None:
+    """Before and after the ledger has the first price, as in memory so in a database."""
+    async with shop(ledger) as on:
+        assert await on.push_and_die(FIRST, at, is_done_first=True)
+        assert (1, at - 4) == (len(on.stripe.account.all_kept("price")), len(await on.book.pushed()))
+        await on.push(FIRST)
+        await on.assert_matches(FIRST)
+        assert 2 == len(on.stripe.account.all_kept("price"))
+
+
 async def test_a_push_that_died_before_the_catalogue_changed_is_healed() -> None:
     """The price that it made and never recorded is recorded, so that whoever bought it at Stripe is credited."""
     for at in range(1, 12):
@@ -73,9 +91,9 @@ async def test_a_push_that_died_before_the_catalogue_changed_is_healed() -> None
             await on.assert_matches(THEN)
 
 
-async def test_two_pushes_at_once_end_as_one() -> None:
+async def test_two_pushes_at_once_end_as_one(ledger: str | None) -> None:
     """Of the same catalogue: each price is made once."""
-    async with shop() as on:
+    async with shop(ledger) as on:
         await asyncio.gather(*(on.push(FIRST) for _ in range(4)))
         await on.assert_matches(FIRST)
         await asyncio.gather(*(on.push(THEN) for _ in range(4)))
@@ -119,9 +137,9 @@ async def test_nothing_that_was_never_pushed_has_drifted() -> None:
             await on.push(FIRST)
 
 
-async def test_customers_buy_while_plans_are_pushed() -> None:
+async def test_customers_buy_while_plans_are_pushed(ledger: str | None) -> None:
     """After each step, and by the old catalogue as by the new one: what is shown is sold, at a price the ledger has."""
-    async with shop() as on:
+    async with shop(ledger) as on:
         await on.push(FIRST)
         steps = 0
         async for _ in on.pusher(THEN).push():
@@ -138,7 +156,6 @@ async def test_customers_buy_while_plans_are_pushed() -> None:
 async def buy(on: Shop, sold: Catalogue, one: Plan, *, key: str) -> Object:
     """Open a checkout at Stripe for a shop with that catalogue; returns what it sells."""
     world = World(sold.plans.values())
-    world.ledger.prices = on.book
     nobody = MemoryCustomers()
     nobody.refuses = True
     checkouts = CheckoutService(
@@ -151,6 +168,7 @@ async def buy(on: Shop, sold: Catalogue, one: Plan, *, key: str) -> Object:
         prices=on.book,
         recorder=world.recorder,
         customers=customers_of(world.ledger, nobody),
+        subscriptions=SubscriptionReader(accounts=world.ledger, subscriptions=world.ledger, provider=on.subscriptions),
         reader=AccountReader(accounts=world.ledger, audit=world.ledger.audit, cache=MemoryQuotaCache()),
     )
     opened = await checkouts.start(ADA, email=None, plan_id=one.id, idempotency_key=key, is_repeatable=False)

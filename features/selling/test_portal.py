@@ -1,13 +1,13 @@
 """`POST /portal` over HTTP and in a browser, and what the doctor says of the portal."""
 
 import asyncio
-import shutil
 import uuid
 
 import httpx
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
+from features.harness.browser import browser_page
 from features.harness.deployment import GATEWAY_SECRET, Deployment, bearer
 from features.harness.service import OPERATOR_KEY, SERVICE_KEY
 from features.http.description import Description
@@ -78,30 +78,80 @@ def test_a_get_of_the_portal_opens_nothing(deployment: Deployment, database_url:
     assert [] == deployment.stripe.account.all_kept("customer")
 
 
+SUBSCRIPTIONS = """
+[plans.monthly]
+name = "100 credits a month"
+credits = 100
+price = 900
+currency = "usd"
+mode = "subscription"
+interval = "month"
+
+[plans.pro]
+name = "300 credits a month"
+credits = 300
+price = 2700
+currency = "usd"
+mode = "subscription"
+interval = "month"
+"""
+
+
+def shop_selling_subscriptions(deployment: Deployment, database_url: str) -> dict[str, str]:
+    """Return the settings of a shop with two subscriptions."""
+    plans = deployment.folder / "plans.toml"
+    plans.write_text(SUBSCRIPTIONS)
+    return {"CREDENCE_PLANS": str(plans), "SUPABASE_DB_URL": database_url}
+
+
 def test_a_customer_goes_to_the_portal_and_back_in_a_browser(deployment: Deployment, database_url: str) -> None:
-    """They cancel their subscription there, and the link back leads to the shop."""
-    path = shutil.which("chromium")
-    assert path is not None, "chromium is missing: apt-get install chromium"
+    """From the pricing page; they cancel their subscription there, and the link back leads to the pricing page."""
     user = asyncio.run(sign_up(database_url))
-    plan = new_plan(deployment.stripe, "monthly", 300, 2700)
-    push_portal(deployment.stripe, database_url, plan, return_url="https://shop.test/")
-    with deployment.serve(SUPABASE_DB_URL=database_url) as http:
-        deployment.paid(http, user, "monthly")
-        opened = open_portal(http, user)
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-            page = browser.new_page()
-            page.goto(opened.json()["url"])
+    shop = shop_selling_subscriptions(deployment, database_url)
+    code, said = deployment.command("plans", "push", **shop)
+    assert 0 == code, said
+    with deployment.serve(**shop) as http:
+        assert 200 == deployment.deliver(http, deployment.paid(http, user, "monthly"))
+        with browser_page({"x-gateway-secret": GATEWAY_SECRET}) as page:
+            page.goto(f"{http.base_url}?user={user}")
+            manage = page.get_by_role("button", name="Manage subscription")
+            manage.click()
             expect(page.get_by_role("heading", name="100 credits a month")).to_be_visible()
             expect(page.get_by_role("button", name="Switch to 300 credits a month")).to_be_visible()
             page.get_by_role("button", name="Cancel subscription").click()
             expect(page.get_by_text("it ends with its period")).to_be_visible()
             page.get_by_role("link", name="Return to").click()
             expect(page).to_have_url(f"{str(http.base_url).rstrip('/')}/")
-            expect(page.get_by_role("heading").first).to_be_visible()
-            browser.close()
+            expect(page.get_by_role("heading", name="Buy credits")).to_be_visible()
+            expect(manage).to_be_enabled()
     (subscription,) = deployment.stripe.account.all_kept("subscription")
     assert subscription["cancel_at_period_end"]
+
+
+def test_a_page_says_why_the_portal_cannot_be_opened(deployment: Deployment, database_url: str) -> None:
+    """In words for customers; the button may be pressed again. Without a user there is none."""
+    user = asyncio.run(sign_up(database_url))
+    with (
+        deployment.serve(SUPABASE_DB_URL=database_url) as http,
+        browser_page({"x-gateway-secret": GATEWAY_SECRET}) as page,
+    ):
+        page.goto(str(http.base_url))
+        manage, note = page.get_by_role("button", name="Manage subscription"), page.get_by_role("status")
+        expect(note).to_contain_text("Nobody is signed in")
+        expect(manage).to_be_hidden()
+        page.goto(f"{http.base_url}?user={user}")
+        manage.click()
+        expect(note).to_have_text("Subscriptions can't be managed here yet. Please contact us instead.")
+        deployment.stripe.fail_next(3, status=500, path="/v1/billing_portal/sessions")
+        manage.click()
+        expect(note).to_contain_text("Stripe")
+        page.route("**/portal", lambda route: route.fulfill(status=504, body="<h1>Gateway timeout</h1>"), times=1)
+        manage.click()
+        expect(note).to_have_text("The service answered 504. Please try again in a moment.")
+        page.route("**/portal", lambda route: route.abort(), times=1)
+        manage.click()
+        expect(note).to_have_text("The service cannot be reached. Please try again in a moment.")
+        expect(manage).to_be_enabled()
 
 
 def test_the_doctor_names_what_customers_could_switch_to(deployment: Deployment, database_url: str) -> None:

@@ -119,6 +119,27 @@ def test_a_push_that_died_between_stripe_and_the_ledger_is_healed(
     assert 1 == sum(price["metadata"].get("credence_plan") == "starter" for price in prices(deployment))
 
 
+def test_what_was_pushed_counts_whatever_its_metadata_says_now(
+    deployment: Deployment, database_url: str, tmp_path: Path
+) -> None:
+    """Several packs at once are valued by the ledger's record of their price, which nobody edits at Stripe."""
+    ada = asyncio.run(sign_up(database_url))
+    packs = f"{STARTER}quantity = {{ max = 9 }}\n\n{STARTER.replace('starter', 'another').replace('500', '600')}"
+    shop = settings(tmp_path / "packs.toml", packs, database_url)
+    pushes(deployment, shop)
+    (price,) = [one for one in prices(deployment) if one["metadata"]["credence_plan"] == "starter"]
+    price["metadata"] |= {"credence_plan": "another", "credence_credits": "999"}
+    headers = {"x-user-id": ada, "x-gateway-secret": deployment.environment["CREDENCE_GATEWAY_SECRET"]}
+    with deployment.serve(**shop) as http:
+        opened = http.post("/checkout/sessions", json={"plan": "starter", "quantity": 3}, headers=headers).json()["id"]
+        (item,) = deployment.stripe.account.line_items(opened)
+        assert (price["id"], 3) == (item["price"]["id"], item["quantity"])
+        before = len(deployment.stripe.events)
+        deployment.stripe.pay(opened)
+        delivers(deployment, http, deployment.stripe.events[before:])
+        deployment.assert_all_agrees(http, {ada: 150}, **shop)
+
+
 def test_a_price_that_was_archived_by_hand_prevents_no_sale(
     deployment: Deployment, database_url: str, first: dict[str, str]
 ) -> None:

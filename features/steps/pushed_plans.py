@@ -6,11 +6,9 @@ from pathlib import Path
 import pytest
 from pytest_bdd import given, parsers, then
 
-from features.real_parts import ROOT
+from features.steps.pushing import SOLD, push, retire
 from features.steps.story import Story
 from features.steps.stripe_events import account, cents
-
-SOLD = ROOT / "entrypoints" / "plans.toml"
 
 
 @pytest.fixture
@@ -20,17 +18,6 @@ def pushed_plans(story: Story, tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "plans.toml"
     # Other scenarios sell by the same service, without anything at Stripe.
     push(story, retire(tmp_path / "retired.toml"))
-
-
-def push(story: Story, plans: Path = SOLD) -> None:
-    done = story.service.command("plans", "push", "--no-portal", CREDENCE_PLANS=str(plans))
-    assert 0 == done.returncode, done.stdout + done.stderr
-
-
-def retire(file: Path) -> Path:
-    """Write the catalogue with every plan retired."""
-    file.write_text(SOLD.read_text().replace('currency = "usd"\n', 'currency = "usd"\nretired = true\n'))
-    return file
 
 
 @given("the plans are for sale at Stripe")

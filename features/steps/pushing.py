@@ -1,7 +1,9 @@
-"""The portal as an operator sets it up: products at the simulated Stripe, and the configuration that offers them."""
+"""Plans and the portal at the simulated Stripe: pushed by command, or as somebody else sets them up."""
 
 import asyncio
 import contextlib
+import re
+from pathlib import Path
 
 from adapters.postgres.customers import SqlCustomerLinks
 from adapters.postgres.direct_rpc import PostgresRpc
@@ -9,8 +11,24 @@ from adapters.stripe.connection import StripeConnection
 from adapters.stripe.portal import StripePortal
 from domain.usecases.selling.push_portal import PortalPlan, PortalPushed, PortalPusher
 from domain.values.plans import PlanId
+from features.real_parts import ROOT
+from features.steps.story import Story
 from simulators.stripe.account.prices import new_price, new_product, recurring
 from simulators.stripe.stand_in import StripeStandIn
+
+SOLD = ROOT / "entrypoints" / "plans.toml"
+
+
+def push(story: Story, plans: Path = SOLD, *, portal: bool = False) -> None:
+    how = () if portal else ("--no-portal",)
+    done = story.service.command("plans", "push", *how, CREDENCE_PLANS=str(plans))
+    assert 0 == done.returncode, done.stdout + done.stderr
+
+
+def retire(file: Path, sold: Path = SOLD) -> Path:
+    """Write the catalogue with every plan retired."""
+    file.write_text(re.sub(r"^(currency = .*)$", r"\1\nretired = true", sold.read_text(), flags=re.MULTILINE))
+    return file
 
 
 def new_plan(stripe: StripeStandIn, plan_id: str, credits_: int, cents: int) -> PortalPlan:

@@ -1,12 +1,15 @@
 """Steps: the customers that Stripe has, and the portal."""
 
 import uuid
+from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
+import pytest
 from pytest_bdd import given, parsers, then, when
 
 from features.harness.service import eventually
-from features.steps.pushing import new_plan, push_portal
+from features.steps.pushing import push, retire
 from features.steps.story import Story
 from features.steps.stripe_events import DAY, account, deliver_all
 from simulators.stripe.objects import Object
@@ -73,12 +76,19 @@ def log_says_so(story: Story) -> None:
     assert f"user {story.customers['Ada'].user_id} has customer {customer['id']} now" in said
 
 
-@given("the portal offers 300 credits a month for $27.00, and 50 for $4.50")
-def portal_offers(story: Story) -> None:
-    stripe = story.service.stripe
-    plans = {credits_: new_plan(stripe, "monthly", credits_, credits_ * 9) for credits_ in (300, 50)}
-    push_portal(stripe, story.service.supabase.database_url, *plans.values(), return_url=f"{story.service.url}/")
-    story.remembered["prices"] = {credits_: min(plan.price_ids) for credits_, plan in plans.items()}
+@pytest.fixture
+def pushed_portal(story: Story, tmp_path: Path) -> Iterator[None]:
+    """The shop's plans and portal at Stripe until the scenario ends."""
+    sold = Path(story.service.environment["CREDENCE_PLANS"])
+    push(story, sold, portal=True)
+    yield
+    push(story, retire(tmp_path / "retired.toml", sold), portal=True)
+
+
+@given("the plans and the portal have been pushed to Stripe")
+def portal_is_pushed(story: Story, pushed_portal: None) -> None:
+    prices = [one["lookup_key"] for one in account(story).all_kept("price") if one["active"]]
+    assert {"credence_monthly_usd", "credence_team_usd", "credence_light_usd"} <= set(prices)
 
 
 def portal_of(story: Story, name: str) -> str:
@@ -124,10 +134,12 @@ def ends_with_its_period(story: Story) -> None:
     assert [{"cancels_at_period_end": True}] == story.rows(query, subscription_of(story))
 
 
-@given(parsers.parse("Ada has switched to {credits:d} credits a month in the portal"))
-@when(parsers.parse("Ada switches to {credits:d} credits a month in the portal"))
-def switches(story: Story, credits: int) -> None:  # noqa: A002 - Gherkin's word
-    assert 303 == press(story, "Ada", price=story.remembered["prices"][credits]).status_code
+@given(parsers.parse('Ada has switched to the "{plan}" plan in the portal'))
+@when(parsers.parse('Ada switches to the "{plan}" plan in the portal'))
+def switches(story: Story, plan: str) -> None:
+    prices = account(story).all_kept("price")
+    (pushed,) = [one["id"] for one in prices if one["lookup_key"] == f"credence_{plan}_usd"]
+    assert 303 == press(story, "Ada", price=pushed).status_code
 
 
 @when("Bob tries to cancel it in his own portal")

@@ -65,7 +65,8 @@ class CheckoutOpener:
                     pages=ReturnPages(success_url=str(first["success_url"]), cancel_url=str(first["cancel_url"])),
                     customer_id=CustomerId(str(customer)) if customer else None,
                     price_id=str(price) if price else None,
-                    trial_days=int(str(first.get("trial_days", asked.trial_days))),
+                    # The account may have had the plan's trial since, and the provider forgets its keys.
+                    trial_days=min(int(str(first.get("trial_days", 0))), asked.trial_days),
                 )
         return asked
 
