@@ -135,7 +135,7 @@ def service(new_database: Callable[[], str], new_server_folder: Callable[[], Pat
 def selling_service(new_database: Callable[[], str], new_server_folder: Callable[[], Path]) -> Iterator[Service]:
     """Another one, whose catalogue sells several subscriptions, one at a time."""
     folder = new_server_folder()
-    plans = folder / "plans.toml"
+    plans = folder / "several-plans.toml"
     plans.write_text(SEVERAL_PLANS, encoding="utf-8")
     with running_service(new_database(), folder, CREDENCE_PLANS=str(plans)) as running:
         yield running
