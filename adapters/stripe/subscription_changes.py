@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+import attrs
 import stripe
 
 from adapters.stripe.connection import StripeConnection, dated, is_missing, pages, plain, read_at, translated
 from adapters.stripe.objects import fields
 from adapters.stripe.objects.fields import PLAN_KEY, TERMS_KEY, USER_ID_KEY, UnreadableField, terms_text
 from adapters.stripe.objects.invoice_previews import read_preview
+from adapters.stripe.objects.invoices import is_paid
+from adapters.stripe.objects.lines import read_lines
 from adapters.stripe.objects.prices import PRICE_CREDITS_KEY, PRICE_PLAN_KEY, read_price
 from adapters.stripe.objects.subscriptions import read_subscription
 from domain.payments.line_terms import MadePrice, made_price
@@ -19,6 +22,7 @@ from domain.payments.reports import SubscriptionReport
 from domain.payments.subscription_changes import (
     Cancellation,
     InvoicePreview,
+    LatestInvoice,
     PlanChange,
     ProviderSubscription,
     SubscribedItem,
@@ -47,9 +51,12 @@ class StripeSubscriptionChanges:
         :raises PaymentsUnavailable: if Stripe cannot be reached, or rejects the request.
         """
         with _readable():
-            shown = {"expand": ["latest_invoice"]}
-            found = await dated(self._v1.subscriptions.retrieve_async, subscription_id, shown)
-            return _subscription(*found) if found else None
+            found = await dated(self._v1.subscriptions.retrieve_async, subscription_id, {"expand": ["latest_invoice"]})
+            if found is None:
+                return None
+            invoice = fields.expanded(found[0], "latest_invoice")
+            billed = await self._billed(dict(invoice)) if invoice else None
+            return attrs.evolve(_subscription(*found), billed=billed)
 
     async def make_price(self, plan: Plan, sells: PlanPrice) -> MadePrice:
         """Return a price of the plan, of a product with the plan's name; within a day it is the same one.
@@ -77,11 +84,7 @@ class StripeSubscriptionChanges:
                 if error.code == NO_INVOICE:
                     return None
                 raise
-            invoice = plain(answer)
-            if fields.has_more(invoice, "lines"):
-                lines = pages(partial(self._v1.invoices.line_items.list_async, fields.own_id(invoice)), {})
-                invoice["lines"] = {"data": [line async for line in lines]}
-            return read_preview(invoice, is_at_once=wanted.at_once)
+            return read_preview(await self._whole(plain(answer)), is_at_once=wanted.at_once)
 
     async def change(self, wanted: PlanChange, *, idempotency_key: str) -> ProviderSubscription:
         """Change the subscription and charge what is due; the same key changes it once.
@@ -92,7 +95,7 @@ class StripeSubscriptionChanges:
         """
         metadata = {USER_ID_KEY: wanted.user_id, PLAN_KEY: wanted.plan_id, TERMS_KEY: terms_text(wanted.terms)}
         parameters = {**_of_change(wanted), "metadata": metadata, "payment_behavior": "error_if_incomplete"}
-        with _readable(), translated(refusals=True), _changing():
+        with _readable(), translated(refusals=True), _changing(wanted.schedule_id):
             await self._release(wanted.schedule_id)
             answer = await self._v1.subscriptions.update_async(
                 wanted.subscription_id,
@@ -108,7 +111,7 @@ class StripeSubscriptionChanges:
         :raises PaymentsUnavailable: if Stripe cannot be reached.
         """
         v1, subscription_id = self._v1.subscriptions, wanted.subscription_id
-        with _readable(), translated(refusals=True), _changing():
+        with _readable(), translated(refusals=True), _changing(wanted.schedule_id):
             await self._release(wanted.schedule_id)
             try:
                 if wanted.at_once:
@@ -121,6 +124,21 @@ class StripeSubscriptionChanges:
                     return None
                 raise
             return _subscription(plain(answer), read_at(answer, 0))
+
+    async def _billed(self, invoice: dict[str, Any]) -> LatestInvoice:
+        is_void = invoice.get("status") == "void"
+        return LatestInvoice(
+            made_at=fields.reported_at(fields.moment(invoice.get("created", invoice.get("date")))),
+            is_owed=not is_void and not is_paid(invoice),
+            lines=() if is_void else read_lines(await self._whole(invoice)),
+        )
+
+    async def _whole(self, invoice: dict[str, Any]) -> dict[str, Any]:
+        """Return an invoice with all its lines."""
+        if not fields.has_more(invoice, "lines"):
+            return invoice
+        lines = pages(partial(self._v1.invoices.line_items.list_async, fields.own_id(invoice)), {})
+        return {**invoice, "lines": {"data": [line async for line in lines]}}
 
     async def _release(self, schedule_id: str | None) -> None:
         """Let a schedule end, so that the subscription can be changed; one that has ended stays as it is."""
@@ -164,7 +182,6 @@ def _subscription(found: dict[str, Any], moment: Any) -> ProviderSubscription:
             for item in fields.items(found, "items")
         ),
         latest_invoice=fields.reference(found, "latest_invoice"),
-        has_open_invoice=fields.expanded(found, "latest_invoice").get("status") in ("open", "uncollectible"),
         schedule_id=fields.reference(found, "schedule"),
     )
 
@@ -179,15 +196,19 @@ def _readable() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _changing() -> Iterator[None]:
-    """Turn refusals of a change for good, by Stripe or by the bank, into the domain's errors."""
+def _changing(released: str | None = None) -> Iterator[None]:
+    """Turn refusals of a change for good, by Stripe or by the bank, into the domain's errors.
+
+    `released` is the schedule that is released before: Stripe has nothing that puts it back.
+    """
+    is_dropped = released is not None
     try:
         yield
     except stripe.CardError as declined:
         error = declined.error
-        raise ChangeDeclined(str((error.decline_code if error else None) or declined.code)) from declined
+        raise ChangeDeclined(str((error.decline_code if error else None) or declined.code), is_dropped) from declined
     except stripe.InvalidRequestError as refused:
-        raise ChangeRefused(" ".join(str(refused.user_message or refused.code).split())[:300]) from refused
+        raise ChangeRefused(" ".join(str(refused.user_message or refused.code).split())[:300], is_dropped) from refused
 
 
 def _of_price(plan: Plan, sells: PlanPrice) -> "PriceCreateParams":

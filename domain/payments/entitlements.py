@@ -11,12 +11,13 @@ from fractions import Fraction
 
 import attrs
 
+from domain.payments.credited_lines import invoice_link
 from domain.payments.invoices import Line, LineKind
 from domain.payments.periods import Periods, periods_of
 from domain.payments.purchases import PaymentStatus, Purchase
 from domain.payments.reversals import disputed_amount, refunded_parts, reversed_amount
 from domain.payments.subscriptions import SubscriptionState, SubscriptionStatus
-from domain.payments.unused_time import UnusedParts, invoice_link, unused_parts
+from domain.payments.unused_time import UnusedParts, unused_parts
 from domain.values.intervals import interval_before
 
 

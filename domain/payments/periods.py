@@ -5,10 +5,10 @@ from datetime import datetime
 
 import attrs
 
+from domain.payments.credited_lines import paid_invoices
 from domain.payments.invoices import Line, LineKind
 from domain.payments.purchases import Purchase
 from domain.payments.reversals import paid_share
-from domain.payments.unused_time import paid_invoices
 
 ItemName = tuple[str, str | None]
 """A kind of name and the name by which lines can be of the same item, such as `("plan", "monthly")`."""

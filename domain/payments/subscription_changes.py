@@ -4,7 +4,7 @@ from datetime import datetime
 
 import attrs
 
-from domain.payments.reports import Price, SaleReport
+from domain.payments.reports import InvoiceLine, Price, SaleReport
 from domain.payments.subscriptions import OWING, SubscriptionId, SubscriptionState
 from domain.values.accounts import UserId
 from domain.values.plans import PlanId, Terms
@@ -20,6 +20,17 @@ class SubscribedItem:
 
 
 @attrs.frozen(kw_only=True)
+class LatestInvoice:
+    """The newest invoice of a subscription, which may be a draft."""
+
+    made_at: datetime
+    is_owed: bool
+    """Whether it is neither paid nor void: time that it bills may never be paid."""
+    lines: tuple[InvoiceLine, ...]
+    """The lines that it bills; none if it is void."""
+
+
+@attrs.frozen(kw_only=True)
 class ProviderSubscription:
     """A subscription as it is at the provider; the state's time is by the provider's clock."""
 
@@ -27,15 +38,15 @@ class ProviderSubscription:
     state: SubscriptionState
     items: tuple[SubscribedItem, ...]
     latest_invoice: str | None = None
-    has_open_invoice: bool = False
-    """Whether its newest invoice is not paid, as far as the provider was asked."""
+    billed: LatestInvoice | None = None
+    """The latest invoice itself, where the subscription was looked up; None if there is none."""
     schedule_id: str | None = None
     """The schedule that changes it later, such as one that a customer made in the portal; it hinders other changes."""
 
     @property
     def owes(self) -> bool:
         """Return whether its present period may be unpaid, so that its unused time is not the customer's money."""
-        return self.has_open_invoice or self.state.status in OWING
+        return self.state.status in OWING or (self.billed is not None and self.billed.is_owed)
 
 
 @attrs.frozen(kw_only=True)

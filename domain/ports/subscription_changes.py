@@ -13,17 +13,37 @@ from domain.values.prices import PlanPrice
 
 @attrs.frozen
 class ChangeDeclined(Exception):
-    """The bank did not pay what a change costs; nothing was changed."""
+    """The bank did not pay what a change costs; the subscription's plan was not changed."""
 
     code: str
     """The provider's word for why, such as `insufficient_funds` or `authentication_required`."""
+    is_schedule_dropped: bool = False
+    """Whether the subscription had a schedule, which was released for the change and is gone."""
+
+    @property
+    def effect(self) -> str:
+        """Return what became of the subscription, in words."""
+        return _effect(is_schedule_dropped=self.is_schedule_dropped)
 
 
 @attrs.frozen
 class ChangeRefused(Exception):
-    """The provider rejects a change permanently; nothing was changed."""
+    """The provider rejects a change permanently; neither plan nor end of the subscription was changed."""
 
     reason: str
+    is_schedule_dropped: bool = False
+    """Whether the subscription had a schedule, which was released for the change and is gone."""
+
+    @property
+    def effect(self) -> str:
+        """Return what became of the subscription, in words."""
+        return _effect(is_schedule_dropped=self.is_schedule_dropped)
+
+
+def _effect(*, is_schedule_dropped: bool) -> str:
+    if is_schedule_dropped:
+        return "the plan was not changed, but the change that was scheduled in the portal was dropped"
+    return "nothing was changed"
 
 
 class SubscriptionChanges(Protocol):

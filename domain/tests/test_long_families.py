@@ -20,12 +20,13 @@ from domain.credits.explanation import AccountExplanation, explain
 from domain.credits.postings import PostingOrigin
 from domain.credits.records import AccountRecord, PurchaseRecord
 from domain.decisions.families import Family, settle_family
+from domain.payments.credited_lines import invoice_link, issued, paid_invoices
 from domain.payments.entitlements import entitlement, line_balances
 from domain.payments.invoices import Line, LineKind, UnusedTime, is_same_item
 from domain.payments.periods import periods_of
 from domain.payments.purchases import PaymentStatus, Purchase, PurchaseId
 from domain.payments.reversals import paid_share
-from domain.payments.unused_time import _issued, _shares, invoice_link, paid_invoices, returns_of
+from domain.payments.unused_time import _shares, returns_of
 from domain.tests.biller import ANNUAL, MONTHLY, Change, Mode, billed, changes, purchases_of
 from domain.tests.examples import ADA
 
@@ -39,7 +40,7 @@ def matched(family: Sequence[Purchase]) -> Matches:
     """Return each unused time with its lines, found by comparing it with every line of the family."""
     paid = paid_invoices(family)
     given_back = [
-        (not one.credited_lines, one.starts_at, len(possible), _issued(giver), one.id, one, possible)
+        (not one.credited_lines, one.starts_at, len(possible), issued(giver), one.id, one, possible)
         for giver in paid
         for one in (giver.bill.unused if giver.bill else ())
         for possible in [possible_lines(one, giver, paid)]
@@ -56,7 +57,7 @@ def matched(family: Sequence[Purchase]) -> Matches:
 
 def possible_lines(unused: UnusedTime, giver: Purchase, paid: Sequence[Purchase]) -> list[tuple[str, Line]]:
     lines = [
-        (line.starts_at, _issued(one), invoice_link(one), line.id, line)
+        (line.starts_at, issued(one), invoice_link(one), line.id, line)
         for one in paid
         if unused.credited_invoice is None or f"invoice:{unused.credited_invoice}" in one.links
         for line in (one.bill.lines if one.bill else ())
@@ -64,28 +65,48 @@ def possible_lines(unused: UnusedTime, giver: Purchase, paid: Sequence[Purchase]
     named = [(each[2], each[4]) for each in lines if each[3] in unused.credited_lines]
     if named or (unused.credited_lines and unused.credited_invoice is None):
         return named
-    moment = (unused.starts_at, _issued(giver))
-    fitting = [
-        each
-        for each in sorted(lines, key=lambda each: each[:4], reverse=True)
-        if each[4].ends_at == unused.ends_at
-        and each[4].kind is not LineKind.TRIAL
-        and is_same_item(each[4], unused)
-        and (None in {each[4].price_id, unused.price_id} or each[4].price_id == unused.price_id)
-        and each[0] <= unused.starts_at
-        and each[1] <= (_issued(giver) or math.inf)
-    ]
     siblings = [
         one
         for one in (giver.bill.unused if giver.bill else ())
         if (one.subscription_item, one.starts_at) == (unused.subscription_item, unused.starts_at)
     ]
-    before = [each for each in fitting if each[:2] < moment]
-    newest = [each for each in before if each[0] == before[0][0]]
-    at_once = [
-        each for each in fitting if each[:2] >= moment and not (len(siblings) == 1 and each[2] == invoice_link(giver))
+    begun = [line.starts_at for line in (giver.bill.lines if giver.bill else ())]
+    of_end = [each[4] for each in lines if each[4].ends_at == unused.ends_at and each[4].kind is not LineKind.TRIAL]
+    items = {line.subscription_item for line in of_end} - {None}
+    is_only_item = len(siblings) == 1 and unused.starts_at in begun and len(items) <= 1
+    moment = (unused.starts_at, issued(giver))
+    fitting = [
+        each
+        for each in sorted(lines, key=lambda each: each[:4], reverse=True)
+        if each[4].ends_at == unused.ends_at
+        and each[4].kind is not LineKind.TRIAL
+        and (
+            is_same_item(each[4], unused)
+            or (is_only_item and None in {each[4].subscription_item, unused.subscription_item})
+        )
+        and each[1] <= (issued(giver) or math.inf)
     ]
-    return [(each[2], each[4]) for each in (*newest, *at_once)]
+    later = [
+        each
+        for each in sorted(fitting, key=lambda each: each[1], reverse=True)
+        if each[0] > unused.starts_at and unused.starts_at.timestamp() < each[1] < issued(giver)
+    ]
+    before = [each for each in fitting if each[:2] < moment]
+    last = max(((each[1], each[0]) for each in before), default=None)
+    newest = [each for each in before if last is not None and each[0] == last[1]]
+    own = invoice_link(giver)
+    at_once = [
+        each
+        for each in fitting
+        if each[0] == unused.starts_at and each[:2] >= moment and not (len(siblings) == 1 and each[2] == own)
+    ]
+    of_price = [
+        each
+        for each in (*newest, *at_once, *later)
+        if None in {each[4].price_id, unused.price_id} or each[4].price_id == unused.price_id
+    ]
+    others = (*later, *(each for each in at_once if each[2] != own), *newest)
+    return [(each[2], each[4]) for each in of_price or others]
 
 
 def record_of(shown: Sequence[Purchase], family: Sequence[Purchase]) -> AccountRecord:

@@ -13,8 +13,10 @@ from domain.usecases.selling.plan_changes import (
     NotASubscription,
     NotAtPeriodEnd,
     PreviewExpired,
+    PriceChanged,
     SeveralItems,
 )
+from domain.usecases.selling.present_period import PriceNotBilled
 from domain.usecases.selling.read_subscriptions import (
     NoSubscription,
     PaymentDue,
@@ -74,12 +76,25 @@ SELLING_REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
     PaymentDue: (
         HTTPStatus.CONFLICT,
         "payment-due",
-        "An invoice of the subscription is not paid, so its unused time cannot be given back. Pay it first.",
+        "An invoice of the subscription is not paid, so its unused time cannot be given back. Pay it first; a renewal "
+        "is charged about an hour after it began.",
     ),
     PreviewExpired: (
         HTTPStatus.CONFLICT,
         "preview-expired",
-        "proration_date must be that of a change now which was previewed at most 15 minutes ago; preview it again.",
+        "proration_date must be that of a change now which was previewed at most 15 minutes ago, and after the "
+        "subscription's latest invoice; preview it again.",
+    ),
+    PriceChanged: (
+        HTTPStatus.CONFLICT,
+        "preview-expired",
+        "The price is not the one that was previewed; preview the change again.",
+    ),
+    PriceNotBilled: (
+        HTTPStatus.CONFLICT,
+        "change-pending",
+        "The subscription changes its price with the next period, so unused time cannot be given back now. Change "
+        "back to the plan that was paid, at the period's end, or wait for that period.",
     ),
     Unforeseeable: (
         HTTPStatus.CONFLICT,
@@ -89,12 +104,12 @@ SELLING_REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
     ChangeDeclined: (
         HTTPStatus.PAYMENT_REQUIRED,
         "payment-declined",
-        "The payment was declined ({0.code}), and nothing was changed. Use another card and a new Idempotency-Key.",
+        "The payment was declined ({0.code}): {0.effect}. Use another card and a new Idempotency-Key.",
     ),
     ChangeRefused: (
         HTTPStatus.CONFLICT,
         "change-refused",
-        "Stripe refuses this change, and nothing was changed: {0.reason}",
+        "Stripe refuses this change, so {0.effect}: {0.reason}",
     ),
     ChangeKeyReused: (
         HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -104,7 +119,8 @@ SELLING_REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
     ChangeKeyExpired: (
         HTTPStatus.CONFLICT,
         "key-expired",
-        "The Idempotency-Key is of an earlier day, and its change does not stand. Use a new key.",
+        "The change of this Idempotency-Key does not stand, and the subscription was changed or billed since, or a "
+        "day has passed. Use a new key.",
     ),
 }
 """The status, the stable name and the detail of each refusal; the detail is formatted with the exception's fields."""

@@ -27,12 +27,14 @@ class When(StrEnum):
 class ChangeRequest:
     """The plan to change to. A service names the user, and any caller the subscription if there are several.
 
-    `proration_date` is that of a preview, at most 15 minutes ago: then exactly what was previewed is charged.
+    `proration_date` and `price` are those of a preview, at most 15 minutes ago: then exactly what was previewed is
+    charged, or the change is refused.
     """
 
     plan: str
     when: When = When.NOW
     proration_date: Time | None = None
+    price: Id | None = None
     subscription: Id | None = None
     user_id: str | None = None
 
@@ -125,10 +127,13 @@ class CreditsChange:
 
 @attrs.frozen(kw_only=True)
 class Preview:
-    """A change that was not made. `money` is null if no invoice would follow, `plan` if the subscription would end."""
+    """A change that was not made. `money` is null if no invoice would follow; `plan` and `price`, the id of Stripe's
+    price, are null if the subscription would end.
+    """
 
     subscription: str
     plan: str | None
+    price: str | None
     proration_date: datetime | None
     money: MoneyPreview | None
     credits: CreditsChange
@@ -162,6 +167,7 @@ def preview_answer(preview: SubscriptionPreview) -> Preview:
     return Preview(
         subscription=preview.subscription_id,
         plan=preview.plan_id,
+        price=preview.price_id,
         proration_date=invoice.prorated_at if invoice is not None else None,
         money=money,
         credits=present(CreditsChange, credits_, grants=grants),

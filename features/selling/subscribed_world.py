@@ -109,6 +109,10 @@ class SubscribedWorld:
         self.stripe.account.billing.advance(seconds)
         await self.hear()
 
+    def ledger_now(self) -> datetime:
+        """Return the time of both Stripe and the ledger."""
+        return StripesClock(self.stripe).now()
+
     async def spend(self, credits_: int) -> None:
         """Spend credits, if there are enough."""
         await self._credits.execute((Spend(user_id=ADA, credits=credits_, key=uuid.uuid4().hex),), None)

@@ -100,6 +100,16 @@ async def test_a_key_of_an_earlier_day_changes_nothing() -> None:
         assert 3 == len(await shop.bills())
 
 
+async def test_a_change_that_was_never_made_gives_way_to_a_later_one() -> None:
+    """Its key makes it no more: what it was decided by has changed, such as whose time would be given back."""
+    async with subscribed() as shop:
+        await shop.interrupted(Interrupted, TO_PRO, "never-made")
+        await shop.world.changer.change(attrs.evolve(TO_PRO, plan_id="annual"), key="another")
+        with pytest.raises(ChangeKeyExpired):
+            await shop.world.changer.change(TO_PRO, key="never-made")
+        assert 2 == len(await shop.bills())
+
+
 async def test_a_key_is_of_one_change() -> None:
     """Another plan, time or subscription under the same key is refused, and nothing is changed."""
     async with subscribed() as shop:

@@ -117,7 +117,7 @@ def test_what_was_previewed_is_charged(story: Story) -> None:
     account.billing.advance(10 * DAY)
     preview = post(story, "/subscription/change/preview", {"plan": "team"}).json()
     account.billing.advance(600)
-    body = {"plan": "team", "proration_date": preview["proration_date"]}
+    body = {"plan": "team", "proration_date": preview["proration_date"], "price": preview["price"]}
     changed = post(story, "/subscription/change", body)
     assert (200, 2) == (changed.status_code, bills(story)), changed.text
     bill = account.kept("invoice", changed.json()["latest_invoice"])
@@ -133,6 +133,36 @@ def test_a_preview_holds_for_a_while(story: Story) -> None:
         for path in ("/subscription/change", "/subscription/change/preview"):
             assert (409, "preview-expired") == refused(post(story, path, body))
     assert 1 == bills(story)
+
+
+def test_a_preview_ends_with_its_price_and_with_the_next_invoice(story: Story) -> None:
+    """What was shown is charged or refused: also where a change was made since, which began another plan's time."""
+    other = {"plan": "team", "price": "price_of_another_day"}
+    for path in ("/subscription/change", "/subscription/change/preview"):
+        assert (409, "preview-expired") == refused(post(story, path, other))
+    story.service.stripe.account.billing.advance(10 * DAY)
+    before = post(story, "/subscription/change/preview", {"plan": "light"}).json()
+    story.service.stripe.account.billing.advance(60)
+    assert 200 == post(story, "/subscription/change", {"plan": "team"}).status_code
+    body = {name: before[name] for name in ("plan", "price", "proration_date")}
+    late = post(story, "/subscription/change", body)
+    assert (409, "preview-expired", 2) == (*refused(late), bills(story))
+
+
+def test_time_that_was_not_billed_is_not_given_back(story: Story) -> None:
+    """Neither at a price of the next period, nor of an invoice that is unpaid; changed back, it is as before."""
+    user = {"user_id": story.customers["Ada"].user_id}
+    assert 200 == post(story, "/subscription/change", {"plan": "light", "when": "period_end"}).status_code
+    ended = {**user, "when": "now", "give_back": True}
+    assert (409, "change-pending") == refused(post(story, "/subscription/change", {"plan": "team"}))
+    assert (409, "change-pending") == refused(post(story, "/subscription/cancel", ended, **AS_SERVICE))
+    assert 200 == post(story, "/subscription/change", {"plan": "monthly", "when": "period_end"}).status_code
+    assert 200 == post(story, "/subscription/change/preview", {"plan": "team"}).status_code
+    story.service.stripe.account.billing.advance(31 * DAY)
+    account = story.service.stripe.account
+    account.kept("invoice", account.kept("subscription", subscription_of(story))["latest_invoice"])["status"] = "open"
+    assert (409, "payment-due") == refused(post(story, "/subscription/change", {"plan": "team"}))
+    assert (409, "payment-due") == refused(post(story, "/subscription/cancel", ended, **AS_SERVICE))
 
 
 def test_a_subscription_that_was_to_end_goes_on(story: Story) -> None:
@@ -239,7 +269,7 @@ def test_an_account_begins_one_subscription_at_a_time(story: Story) -> None:
         ("change", {"plan": "team", "proration_date": 5}, (400, "bad-request")),
         ("change", {"plan": "team", "user_id": "ada"}, (400, "invalid-user-id")),
         ("change", {"plan": "team", "user_id": str(uuid.uuid4())}, (403, "forbidden")),
-        ("change", {"plan": "team", "price": "price_1"}, (400, "bad-request")),
+        ("change", {"plan": "team", "price": "a price"}, (400, "bad-request")),
         ("change", {}, (400, "bad-request")),
         ("change", ["team"], (400, "bad-request")),
         ("cancel", {"when": "yesterday"}, (400, "bad-request")),
@@ -305,6 +335,21 @@ def test_a_declined_change_is_not_made(story: Story) -> None:
         assert (402, "payment-declined") == refused(answer)
         assert "(generic_decline)" in answer.json()["detail"]
     assert (before, 1) == (changes(story), bills(story))
+
+
+def test_a_declined_change_says_that_a_scheduled_one_is_dropped(story: Story) -> None:
+    """Stripe takes no other change beside it, so it was released before; a repetition says so too."""
+    account = story.service.stripe.account
+    found = account.kept("subscription", subscription_of(story))
+    schedule(account, found, found["_items"][0]["_price"])
+    account.billing.decline(subscription_of(story))
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    for _ in range(2):
+        answer = post(story, "/subscription/change", {"plan": "team"}, **key)
+        assert (402, "payment-declined") == refused(answer)
+        assert "scheduled in the portal was dropped" in answer.json()["detail"]
+        assert "nothing" not in answer.json()["detail"]
+    assert (None, 1) == (found["schedule"], bills(story))
 
 
 def test_the_answers_are_as_described(story: Story) -> None:

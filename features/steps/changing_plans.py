@@ -24,12 +24,12 @@ def has_seen(story: Story, plan: str, price: str, credits: int) -> None:  # noqa
     assert 200 == answer.status_code, answer.text
     preview = answer.json()
     assert (cents(price), credits) == (preview["money"]["amount_due"], preview["credits"]["credits"])
-    story.remembered["proration_date"] = preview["proration_date"]
+    story.remembered |= {name: preview[name] for name in ("price", "proration_date")}
 
 
 @when(parsers.parse('Ada changes to the "{plan}" plan as she saw it'))
 def changes_as_seen(story: Story, plan: str) -> None:
-    change(story, {"plan": plan, "proration_date": story.remembered["proration_date"]})
+    change(story, {"plan": plan, **{name: story.remembered[name] for name in ("price", "proration_date")}})
 
 
 @when(parsers.parse('Ada changes to the "{plan}" plan'))

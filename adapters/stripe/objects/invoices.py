@@ -43,7 +43,7 @@ def read_invoice(
     :raises UnreadableField: if its structure is unknown.
     """
     reported_at = occurred_at if event_type in _PAYING else None
-    if not _is_paid(invoice):
+    if not is_paid(invoice):
         return Irrelevant("the invoice is not paid")
     reason, subscription_id = fields.text(invoice, "billing_reason"), _subscription(invoice)
     if reason in _PERIODS and subscription_id is None:
@@ -62,7 +62,8 @@ def read_invoice(
     return PaymentReport(purchase_id=PurchaseId(known), links=links, ours=ours)
 
 
-def _is_paid(invoice: Object) -> bool:
+def is_paid(invoice: Object) -> bool:
+    """Return whether an invoice is paid, or was finalized with nothing to pay."""
     if invoice.get("status") == "paid" or invoice.get("paid") is True:
         return True
     # A total of nothing or less is settled as it is finalized: what is below zero goes to the customer's balance.

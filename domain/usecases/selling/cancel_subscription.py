@@ -7,7 +7,8 @@ from domain.payments.subscriptions import ENDED, SubscriptionStatus
 from domain.ports.subscription_changes import SubscriptionChanges
 from domain.usecases.selling.change_subscription import SubscriptionPreview
 from domain.usecases.selling.foresight import CreditsForeseer
-from domain.usecases.selling.read_subscriptions import NoSubscription, PaymentDue, SubscriptionReader
+from domain.usecases.selling.present_period import present_period
+from domain.usecases.selling.read_subscriptions import NoSubscription, SubscriptionReader
 from domain.values.accounts import UserId
 
 
@@ -35,6 +36,7 @@ class SubscriptionCanceler:
 
         :raises PaymentDue: if unused time is to be given back of a period that is not paid.
         :raises ChangeRefused: if the provider would refuse it.
+        :raises PriceNotBilled: if unused time is to be given back at a price that the latest invoice did not bill.
         :raises Unforeseeable: if an operator would have to decide about its invoice.
         :raises PaymentsUnavailable: if the provider could not be reached. Further as :meth:`SubscriptionReader.chosen`.
         """
@@ -46,13 +48,16 @@ class SubscriptionCanceler:
         if wanted.at_once:
             state = attrs.evolve(found.state, status=SubscriptionStatus.CANCELED)
         credits_ = await self.foreseer.foresee(wish.user_id, held, state, invoice)
-        return SubscriptionPreview(subscription_id=held.id, plan_id=None, invoice=invoice, credits=credits_)
+        return SubscriptionPreview(
+            subscription_id=held.id, plan_id=None, price_id=None, invoice=invoice, credits=credits_
+        )
 
     async def cancel(self, wish: CancelWish) -> ProviderSubscription:
         """Cancel the subscription and return how it stands; one that just ended is returned as it is.
 
         :raises PaymentDue: if unused time is to be given back of a period that is not paid.
         :raises ChangeRefused: if the provider refuses.
+        :raises PriceNotBilled: if unused time is to be given back at a price that the latest invoice did not bill.
         :raises PaymentsUnavailable: if the provider could not be reached. Further as :meth:`SubscriptionReader.chosen`.
         """
         held, found = await self.reader.chosen(wish.user_id, wish.subscription_id, may_have_ended=True)
@@ -65,11 +70,13 @@ class SubscriptionCanceler:
 
 
 def _cancellation(wish: CancelWish, found: ProviderSubscription) -> Cancellation:
-    if wish.gives_back and found.owes:
-        raise PaymentDue
+    gives_back = wish.gives_back and wish.at_once
+    if gives_back:
+        for item in found.items:
+            present_period(item, found).check_change_at_once(item, found)
     return Cancellation(
         subscription_id=found.id,
         at_once=wish.at_once,
-        gives_back=wish.gives_back and wish.at_once,
+        gives_back=gives_back,
         schedule_id=found.schedule_id,
     )

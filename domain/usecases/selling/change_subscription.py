@@ -12,7 +12,7 @@ import attrs
 from domain.changes.changes import Change, Committed, Duplicate, FlatJson, HoldingsQuery, IdempotencyRecord
 from domain.decisions.previews import CreditsPreview
 from domain.payments.subscription_changes import InvoicePreview, PlanChange, ProviderSubscription
-from domain.payments.subscriptions import SubscriptionId, SubscriptionState
+from domain.payments.subscriptions import SubscriptionId
 from domain.ports.ledger import Ledger, LedgerUntouched, Wallets
 from domain.ports.subscription_changes import SubscriptionChanges
 from domain.usecases.selling.foresight import CreditsForeseer
@@ -34,7 +34,7 @@ class ChangeKeyReused(Exception):
 
 @attrs.frozen
 class ChangeKeyExpired(Exception):
-    """The idempotency key is of an earlier day, and the subscription is not what that change made of it."""
+    """The key's change does not stand, and the subscription was changed or billed since, or a day has passed."""
 
 
 @attrs.frozen(kw_only=True)
@@ -44,6 +44,8 @@ class SubscriptionPreview:
     subscription_id: SubscriptionId
     plan_id: str | None
     """The plan afterwards; None if the subscription would end."""
+    price_id: str | None
+    """The price afterwards; None if the subscription would end."""
     invoice: InvoicePreview | None
     """The invoice that would follow; None if none would."""
     credits: CreditsPreview
@@ -71,16 +73,21 @@ class SubscriptionChanger:
         state = attrs.evolve(prepared.found.state, cancels_at_period_end=False)
         credits_ = await self.foreseer.foresee(wish.user_id, prepared.held, state, invoice, plan=wanted)
         return SubscriptionPreview(
-            subscription_id=wanted.subscription_id, plan_id=wanted.plan_id, invoice=invoice, credits=credits_
+            subscription_id=wanted.subscription_id,
+            plan_id=wanted.plan_id,
+            price_id=wanted.price_id,
+            invoice=invoice,
+            credits=credits_,
         )
 
     async def change(self, wish: ChangeWish, *, key: str) -> ProviderSubscription:
         """Change the subscription; repeated with the same key, it is changed once.
 
         :raises ChangeKeyReused: if the key was used for another change.
-        :raises ChangeKeyExpired: if the key was used more than 20 hours ago for a change that does not stand.
-        :raises ChangeDeclined: if the bank does not pay; nothing is changed.
-        :raises ChangeRefused: if the provider refuses; nothing is changed.
+        :raises ChangeKeyExpired: if the key's change does not stand, and the subscription was changed or billed since,
+            or the key was used more than 20 hours ago.
+        :raises ChangeDeclined: if the bank does not pay; nothing is changed, but a schedule is dropped.
+        :raises ChangeRefused: if the provider refuses; likewise.
         :raises PaymentsUnavailable: if the provider could not be reached.
         :raises LedgerUnavailable: if the ledger could not be asked; nothing is changed. Further as `PlanChanger`.
         """
@@ -92,8 +99,10 @@ class SubscriptionChanger:
         wanted = _change_from(wish.user_id, record.answer)
         if known is not None:
             found = await self.provider.find(wanted.subscription_id)
-            if found is None or found.state.occurred_at - _moment(record.answer["at"]) > KEY_LASTS:
-                return _as_changed(found, wanted)
+            if found is not None and _stands(found, wanted):
+                return found
+            if found is None or not _is_as_before(found, wanted, record.answer):
+                raise ChangeKeyExpired
         return await self.provider.change(wanted, idempotency_key=key)
 
     async def _known(self, key: str) -> IdempotencyRecord | None:
@@ -108,9 +117,8 @@ class SubscriptionChanger:
             if (first := await self._known(key)) is None:
                 raise
             return first
-        record = IdempotencyRecord(
-            key=key, user_id=wish.user_id, content=content, answer=_answer_of(prepared.change, prepared.found.state)
-        )
+        answer = _answer_of(prepared.change, prepared.found)
+        record = IdempotencyRecord(key=key, user_id=wish.user_id, content=content, answer=answer)
         made = (prepared.price,) if prepared.price is not None else ()
         (result,) = await self.ledger.commit((Change(request=record, made_prices=made),))
         match result:
@@ -129,12 +137,15 @@ def _content_of(wish: ChangeWish) -> FlatJson:
         "subscription": wish.subscription_id,
         "when": "now" if wish.at_once else "period_end",
         "proration_date": wish.prorated_at.isoformat() if wish.prorated_at else None,
+        "price": wish.price_id,
     }
 
 
-def _answer_of(wanted: PlanChange, state: SubscriptionState) -> FlatJson:
+def _answer_of(wanted: PlanChange, found: ProviderSubscription) -> FlatJson:
     return {
-        "at": state.occurred_at.isoformat(),
+        "at": found.state.occurred_at.isoformat(),
+        "price_before": _price_of(found, wanted),
+        "invoice_before": found.latest_invoice,
         "subscription": wanted.subscription_id,
         "item": wanted.item_id,
         "price": wanted.price_id,
@@ -170,14 +181,20 @@ def _change_from(user_id: UserId, answer: Mapping[str, str | int | None]) -> Pla
     )
 
 
-def _as_changed(found: ProviderSubscription | None, wanted: PlanChange) -> ProviderSubscription:
-    """Return the subscription if it is what the change made of it.
+def _stands(found: ProviderSubscription, wanted: PlanChange) -> bool:
+    """Return whether the subscription is what the change makes of it."""
+    return _price_of(found, wanted) == wanted.price_id and not found.state.cancels_at_period_end
 
-    :raises ChangeKeyExpired: if it is not.
-    """
-    if found is not None and any((one.id, one.price.id) == (wanted.item_id, wanted.price_id) for one in found.items):
-        return found
-    raise ChangeKeyExpired
+
+def _is_as_before(found: ProviderSubscription, wanted: PlanChange, answer: Mapping[str, str | int | None]) -> bool:
+    """Return whether the subscription is as it was when the change was decided, less than 20 hours ago."""
+    before = (answer["price_before"], answer["invoice_before"])
+    is_recent = found.state.occurred_at - _moment(answer["at"]) <= KEY_LASTS
+    return is_recent and before == (_price_of(found, wanted), found.latest_invoice)
+
+
+def _price_of(found: ProviderSubscription, wanted: PlanChange) -> str | None:
+    return next((one.price.id for one in found.items if one.id == wanted.item_id), None)
 
 
 def _moment(text: str | int | None) -> datetime:

@@ -1,7 +1,6 @@
 """Prepare a change of plan: check it against the ledger, the catalogue and the provider, and decide its parameters."""
 
 from datetime import datetime, timedelta
-from fractions import Fraction
 
 import attrs
 
@@ -13,7 +12,8 @@ from domain.payments.subscriptions import HeldSubscription
 from domain.ports.ledger import Ledger
 from domain.ports.price_book import PriceBook
 from domain.ports.subscription_changes import SubscriptionChanges
-from domain.usecases.selling.read_subscriptions import PaymentDue, SubscriptionReader
+from domain.usecases.selling.present_period import PresentPeriod, present_period
+from domain.usecases.selling.read_subscriptions import SubscriptionReader
 from domain.usecases.selling.sellable_plans import refuse_second_free_plan, sellable
 from domain.values.accounts import UserId
 from domain.values.plans import MAX_GRACE, Catalogue, Plan, PlanMode, Terms
@@ -69,7 +69,12 @@ class SeveralItems(Exception):
 
 @attrs.frozen
 class PreviewExpired(Exception):
-    """The change was previewed too long ago, or as of a moment to come."""
+    """The change was previewed too long ago, before the latest invoice, or as of a moment to come."""
+
+
+@attrs.frozen
+class PriceChanged(Exception):
+    """The plan has another price than the one that was previewed."""
 
 
 @attrs.frozen(kw_only=True)
@@ -83,6 +88,8 @@ class ChangeWish:
     """The subscription, needed if the account has several."""
     prorated_at: datetime | None = None
     """The moment of a preview, to bill exactly what was previewed; None for now."""
+    price_id: str | None = None
+    """The price of a preview; the change is refused if it would be made at another one."""
 
 
 @attrs.frozen(kw_only=True)
@@ -117,7 +124,10 @@ class PlanChanger:
         :raises CostsMore: if the plan costs more than the present period, and the change is not to be made at once.
         :raises CurrencyDiffers: if the plan is sold in another currency.
         :raises PaymentDue: if an invoice of the subscription is not paid, and the change is to be made at once.
-        :raises PreviewExpired: if the moment of the preview is more than 15 minutes ago, or to come.
+        :raises PreviewExpired: if the moment of the preview is more than 15 minutes ago, before the latest invoice, or
+            to come.
+        :raises PriceChanged: if the previewed price is not the plan's any more.
+        :raises PriceNotBilled: if the item's price never was billed, and the change is to be made at once.
         :raises SeveralItems: if the subscription has several items, and it is unclear which one is to change.
 
         Further as :meth:`SubscriptionReader.chosen`.
@@ -127,23 +137,26 @@ class PlanChanger:
             raise NotASubscription(plan.id)
         held, found = await self.reader.chosen(wish.user_id, wish.subscription_id)
         _check_moment(wish, found)
-        if wish.at_once and found.owes:
-            raise PaymentDue
-        item, current, lines = await self._item(held, found)
+        item, current, period = await self._item(held, found)
         wanted = _wanted(item, plan, at_once=wish.at_once)
-        if not wish.at_once and wanted.money.amount > _billed(item, lines, found):
+        if not wish.at_once and wanted.money.amount > min(period.unit_amounts, default=item.price.unit_amount or 0):
             raise CostsMore
         price: MadePrice | None = None
         if current != plan.id or not _sells(item, wanted):
             await refuse_second_free_plan(self.ledger, wish.user_id, plan, beside=held.id)
-            price = await self._price(plan, wanted)
+            if wish.at_once:
+                period.check_change_at_once(item, found)
+            price = await self._price(plan, wanted, period)
         elif not found.state.cancels_at_period_end:
             raise AlreadyOnPlan(plan.id)
+        price_id = price.id if price is not None else str(item.price.id)
+        if wish.price_id not in (None, price_id):
+            raise PriceChanged
         change = PlanChange(
             user_id=wish.user_id,
             subscription_id=held.id,
             item_id=item.id,
-            price_id=price.id if price is not None else str(item.price.id),
+            price_id=price_id,
             schedule_id=found.schedule_id,
             quantity=item.quantity,
             plan_id=plan.id,
@@ -154,22 +167,27 @@ class PlanChanger:
         )
         return PreparedChange(change=change, price=price, held=held, found=found)
 
-    async def _price(self, plan: Plan, wanted: PlanPrice) -> MadePrice:
-        """Return the pushed price of the plan, or one that is made for it."""
+    async def _price(self, plan: Plan, wanted: PlanPrice, period: PresentPeriod) -> MadePrice:
+        """Return the pushed price of the plan, or the one that was billed last, or one that is made for it."""
         terms = Terms(credits=wanted.credits, price=wanted.money)
         pushed = price_selling(plan, terms, await self.prices.for_sale(plan.id))
-        return made_price(pushed.id, pushed.sells) if pushed else await self.provider.make_price(plan, wanted)
+        if pushed is not None:
+            return made_price(pushed.id, pushed.sells)
+        billed = (one for one in period.made if one == made_price(one.id, wanted))
+        return next(billed, None) or await self.provider.make_price(plan, wanted)
 
     async def _item(
         self, held: HeldSubscription, found: ProviderSubscription
-    ) -> tuple[SubscribedItem, str | None, list[Line]]:
-        """Return the item that is of a plan, that plan if it is known, and the recorded lines of the subscription."""
+    ) -> tuple[SubscribedItem, str | None, PresentPeriod]:
+        """Return the item that is of a plan, that plan if it is known, and how its present period was billed."""
         ends_at = found.state.period_ends_at or found.state.occurred_at
+        billed = found.billed.lines if found.billed else ()
+        prices = (*(item.price for item in found.items), *(line.price for line in billed))
         known = await self.ledger.read(
             SnapshotQuery(
                 subscription_id=found.id,
                 periods_since=ends_at - MAX_GRACE,
-                price_ids=frozenset(item.price.id for item in found.items if item.price.id is not None),
+                price_ids=frozenset(price.id for price in prices if price.id is not None),
             )
         )
         lines = [line for row in known.family if row.purchase.bill for line in row.purchase.bill.lines]
@@ -178,7 +196,7 @@ class PlanChanger:
         if len(of_plans) != 1:
             raise SeveralItems
         (item,) = of_plans
-        return item, plans[item.id] or held.plan_id, lines
+        return item, plans[item.id] or held.plan_id, present_period(item, found, lines, known.made_prices)
 
 
 def _plan_of(item: SubscribedItem, lines: list[Line], made: tuple[MadePrice, ...], catalogue: Catalogue) -> str | None:
@@ -193,16 +211,6 @@ def _plan_of(item: SubscribedItem, lines: list[Line], made: tuple[MadePrice, ...
         next((line.plan_id for line in lines if line.subscription_item == item.id), None),
     )
     return next((plan_id for plan_id in by_price if plan_id is not None), None)
-
-
-def _billed(item: SubscribedItem, lines: list[Line], found: ProviderSubscription) -> Fraction:
-    """Return the price at which the item's present period was billed last, as recorded; else the item's own price."""
-    of_period = [
-        line for line in lines if line.subscription_item == item.id and line.ends_at == found.state.period_ends_at
-    ]
-    newest = max((line.starts_at for line in of_period), default=None)
-    known = [Fraction(line.unit_amount) for line in of_period if line.starts_at == newest]
-    return min(known, default=item.price.unit_amount or Fraction(0))
 
 
 def _wanted(item: SubscribedItem, plan: Plan, *, at_once: bool) -> PlanPrice:
@@ -228,4 +236,7 @@ def _check_moment(wish: ChangeWish, found: ProviderSubscription) -> None:
         return
     age = found.state.occurred_at - wish.prorated_at
     if not wish.at_once or not -CLOCKS_DIFFER <= age <= PREVIEW_LASTS:
+        raise PreviewExpired
+    # Before its latest invoice the subscription may have been on another plan, whose time was billed then.
+    if found.billed is not None and wish.prorated_at < found.billed.made_at:
         raise PreviewExpired

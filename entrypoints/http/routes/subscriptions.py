@@ -113,6 +113,7 @@ def _change_of(data: ChangeRequest, caller: Caller) -> ChangeWish:
         at_once=data.when is When.NOW,
         subscription_id=data.subscription,
         prorated_at=parse_timestamp("proration_date", data.proration_date),
+        price_id=data.price,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 from domain.decisions import families, purchase_changes
-from domain.payments import entitlements, unused_time
+from domain.payments import credited_lines, entitlements, unused_time
 from features.harness.bugs.bug import Bug
 from features.harness.planting import Patch
 from simulators.stories.checkers import Checker
@@ -32,7 +32,7 @@ def _by_invoice(balances: Callable[..., Any]) -> Callable[..., Any]:
 def _own_invoice(_: Any) -> Callable[..., Any]:
     def unused_parts(family: Any) -> dict[tuple[str, str], Fraction]:
         return {
-            (unused_time.invoice_link(one), line.id): min(
+            (credited_lines.invoice_link(one), line.id): min(
                 Fraction(sum(unused.amount for unused in one.bill.unused), max(line.net, 1)), Fraction(1)
             )
             for one in family
@@ -85,7 +85,7 @@ BUGS = (
         description="It is taken from the first line with that end, and not from the newest.",
         case="credited by nobody's name",
         checker=Checker.BALANCE_IMPOSSIBLE,
-        patches=(Patch(unused_time, "_possible_lines", _oldest),),
+        patches=(Patch(unused_time, "possible_lines", _oldest),),
     ),
     Bug(
         name="refunds and unused time are summed",
