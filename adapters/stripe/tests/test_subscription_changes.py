@@ -235,7 +235,7 @@ GOES_ON = attrs.evolve(LATER, is_switch=False)
 NOW = Cancellation(subscription_id=SubscriptionId("sub_1"), at_once=True, gives_back=True)
 Work = Callable[[StripeSubscriptionChanges], Coroutine[Any, Any, object]]
 CALLS: dict[str, tuple[str, Any, Work]] = {
-    "price": ("POST /v1/prices", PriceCreateParams, lambda changes: changes.make_price(PRO)),
+    "price": ("POST /v1/prices", PriceCreateParams, lambda changes: changes.make_price(PRO, PRO_PRICE)),
     **{
         f"preview {name}": (
             "POST /v1/invoices/create_preview",
