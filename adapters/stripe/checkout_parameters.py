@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from adapters.stripe.objects.fields import EMAIL_KEY, PLAN_KEY, SESSION_KEY, TERMS_KEY, USER_ID_KEY, terms_text
+from adapters.stripe.price_parameters import terms_of
 from domain.ports.payment_provider import CheckoutRequest
 from domain.values.checkout_options import TaxIds, Ui
 from domain.values.plans import PlanMode
+from domain.values.prices import PlanPrice
 
 if TYPE_CHECKING:
     from stripe.params.checkout import SessionCreateParams
@@ -44,20 +46,21 @@ def _line_item(request: CheckoutRequest) -> dict[str, Any]:
 
 
 def _price_data(request: CheckoutRequest) -> dict[str, Any]:
-    plan, price, options = request.plan, request.terms.price, request.plan.checkout
+    plan, options = request.plan, request.plan.checkout
     product = {"name": plan.name}
     if plan.amounts:
         product["description"] = f"{request.terms.credits:,} credits"
     if options.tax_code is not None:
         product["tax_code"] = options.tax_code
-    made: dict[str, Any] = {"currency": price.currency, "unit_amount": price.amount, "product_data": product}
-    if options.tax_behavior is not None:
-        made["tax_behavior"] = options.tax_behavior.value
-    if plan.mode is PlanMode.SUBSCRIPTION:
-        made["recurring"] = {"interval": plan.interval}
-        if plan.interval_count > 1:
-            made["recurring"]["interval_count"] = plan.interval_count
-    return made
+    sells = PlanPrice(
+        plan_id=plan.id,
+        credits=request.terms.credits,
+        money=request.terms.price,
+        interval=plan.interval,
+        interval_count=plan.interval_count,
+        tax_behavior=options.tax_behavior,
+    )
+    return {**terms_of(sells), "product_data": product}
 
 
 def _pages(request: CheckoutRequest) -> dict[str, Any]:

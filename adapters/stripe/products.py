@@ -9,7 +9,8 @@ import stripe
 from adapters.stripe.connection import StripeConnection, is_missing, pages, plain, retrieved, translated
 from adapters.stripe.objects import fields
 from adapters.stripe.objects.fields import Object, UnreadableField
-from adapters.stripe.objects.prices import PRICE_CREDITS_KEY, PRICE_PLAN_KEY, read_price
+from adapters.stripe.objects.prices import PRICE_PLAN_KEY, read_price
+from adapters.stripe.price_parameters import metadata_of, terms_of
 from domain.ports.payment_provider import PaymentsRefused, PaymentsUnavailable
 from domain.ports.provider_catalogue import PermissionMissing
 from domain.values.checkout_options import TaxBehavior
@@ -39,7 +40,7 @@ class StripeProducts:
         :raises PaymentsUnavailable: if Stripe cannot be reached.
         :raises PermissionMissing: if the key may not read it.
         """
-        with _asking("Products: Write"):
+        with _asking("Products: Read"):
             found = await retrieved(self._v1.products.retrieve_async, product_id)
             if not found or found.get("deleted"):
                 return None
@@ -134,7 +135,7 @@ class StripeProducts:
         than not at all. One that is archived meanwhile is nothing that is wanted.
         """
         found: dict[str, ProviderPrice] = {}
-        with _asking("Prices: Write"):
+        with _asking("Prices: Read"):
             for is_active in (False, True):
                 parameters = {"product": product_id, "active": is_active}
                 async for price in pages(self._v1.prices.list_async, parameters):
@@ -162,17 +163,12 @@ def _asking(permission: str) -> Iterator[None]:
 
 def _parameters(product_id: str, sells: PlanPrice) -> "PriceCreateParams":
     parameters: dict[str, Any] = {
+        **terms_of(sells),
         "product": product_id,
-        "currency": sells.money.currency,
-        "unit_amount": sells.money.amount,
-        "metadata": {PRICE_PLAN_KEY: sells.plan_id, PRICE_CREDITS_KEY: str(sells.credits), PUSHED_KEY: "yes"},
+        "metadata": {**metadata_of(sells), PUSHED_KEY: "yes"},
         "lookup_key": sells.lookup_key,
         "transfer_lookup_key": True,
     }
-    if sells.interval is not None:
-        parameters["recurring"] = {"interval": sells.interval, "interval_count": sells.interval_count}
-    if sells.tax_behavior is not None:
-        parameters["tax_behavior"] = sells.tax_behavior.value
     return cast("PriceCreateParams", parameters)
 
 

@@ -19,7 +19,7 @@ from domain.usecases.selling.push_portal import PortalPushed
 from domain.values.portal import TrialsOnSwitch
 from domain.values.prices import PlanPrice
 from entrypoints.amounts import amount_in_words
-from entrypoints.cli.portal import print_portal, push_portal
+from entrypoints.cli.portal import print_portal
 from entrypoints.cli.running import report_errors_plainly, run_with_services
 from entrypoints.cli.tables import print_table
 from entrypoints.services import Services
@@ -64,8 +64,12 @@ def push(*, dry_run: bool, no_portal: bool, downgrades: str, trials: str) -> Non
         left_over = await services.pusher.left_over()
         if no_portal:
             return left_over, None
-        sold, wait = await services.pusher.subscriptions(steps), downgrades == "at-period-end"
-        portal = await push_portal(services, sold, downgrades_wait=wait, trials=TrialsOnSwitch(trials), dry_run=dry_run)
+        portal = await services.portal_pusher.push(
+            await services.pusher.subscriptions(steps),
+            downgrades_wait=downgrades == "at-period-end",
+            trials=TrialsOnSwitch(trials),
+            dry_run=dry_run,
+        )
         return left_over, portal
 
     try:

@@ -1,20 +1,10 @@
-"""The portal's part of `credence plans push`."""
-
-from collections.abc import Sequence
+"""What `credence plans push` says of the portal."""
 
 import click
 
-from domain.usecases.selling.push_portal import PortalPlan, PortalPushed
-from domain.values.portal import MAX_PRODUCTS, TrialsOnSwitch
+from domain.usecases.selling.push_portal import PortalPushed
+from domain.values.portal import MAX_PRODUCTS
 from entrypoints.cli.tables import print_table
-from entrypoints.services import Services
-
-
-async def push_portal(
-    services: Services, plans: Sequence[PortalPlan], *, downgrades_wait: bool, trials: TrialsOnSwitch, dry_run: bool
-) -> PortalPushed:
-    """Let customers switch between the plans in the portal; a dry run only finds out what would change."""
-    return await services.portal_pusher.push(plans, downgrades_wait=downgrades_wait, trials=trials, dry_run=dry_run)
 
 
 def print_portal(pushed: PortalPushed, *, dry_run: bool) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from features.harness.browser import browser_page
+from features.browser import browser_page
 from features.harness.service import OPERATOR_KEY, SERVICE_KEY, Service, eventually
 from features.http.signed_events import send_payment
 from features.steps.story import Story

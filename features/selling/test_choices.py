@@ -7,7 +7,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from features.harness.browser import browser_page
+from features.browser import browser_page
 from features.steps.choosing import choose, finish, promotion_code
 from features.steps.story import Customer, Story
 from features.steps.stripe_events import DAY, account, deliver_all

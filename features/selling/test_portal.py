@@ -7,7 +7,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from features.harness.browser import browser_page
+from features.browser import browser_page
 from features.harness.deployment import GATEWAY_SECRET, Deployment, bearer
 from features.harness.service import OPERATOR_KEY, SERVICE_KEY
 from features.http.description import Description

@@ -162,7 +162,7 @@ def test_the_doctor_says_what_it_cannot_compare(deployment: Deployment, first: d
     """A key that may not read prices, and plans that vanished from the catalogue while they are for sale."""
     pushes(deployment, first)
     deployment.stripe.fail_next(status=403, path="/v1/products")
-    assert "Give the restricted key the permission Products: Write." in deployment.command("doctor", **first)[1]
+    assert "Give the restricted key the permission Products: Read." in deployment.command("doctor", **first)[1]
     vanished = settings(tmp_path / "vanished.toml", STARTER, first["SUPABASE_DB_URL"])
     assert "for sale at Stripe, but not in the catalogue: monthly" in deployment.command("doctor", **vanished)[1]
     assert "left for sale at Stripe: monthly" in pushes(deployment, vanished)

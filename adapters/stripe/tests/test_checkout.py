@@ -288,7 +288,7 @@ async def test_what_is_sent_to_stripe(mode: PlanMode, interval: str | None, carr
         for made in ("payment_intent_data", "invoice_creation[invoice_data]"):
             expected[f"{made}[metadata][credence_session]"] = "yes"
     else:
-        expected[f"{price}[recurring][interval]"] = "month"
+        expected |= {f"{price}[recurring][interval]": "month", f"{price}[recurring][interval_count]": "1"}
     assert expected == sent
     assert [] == [name for name in sent if name.startswith((others, "payment_method_types"))]
 

@@ -149,20 +149,25 @@ async def test_an_error_that_stripe_repeats_for_a_day_blocks_nothing(stripe: Str
 
 
 async def test_a_missing_permission_is_named(stripe: StripeStandIn) -> None:
-    """As the Dashboard names it."""
+    """As the Dashboard names it: to read is less than to write."""
     async with with_products(stripe.url) as products:
         stripe.fail_next(status=403, path="/v1/products")
         with pytest.raises(PermissionMissing) as raised:
             await products.product(PRODUCT)
-        assert "Products: Write" == raised.value.permission
+        assert "Products: Read" == raised.value.permission
         await products.make_product(PRODUCT, plan_id="monthly", name="100 credits")
         stripe.fail_next(status=403, path="/v1/prices")
         with pytest.raises(PermissionMissing) as raised:
             await products.product(PRODUCT)
-        assert "Prices: Write" == raised.value.permission
+        assert "Prices: Read" == raised.value.permission
         stripe.fail_next(status=403, path="/v1/prices")
-        with pytest.raises(PermissionMissing):
+        with pytest.raises(PermissionMissing) as raised:
             await products.make_price(PRODUCT, MONTHLY, known=NONE)
+        assert "Prices: Write" == raised.value.permission
+        stripe.fail_next(status=403, path="/v1/products")
+        with pytest.raises(PermissionMissing) as raised:
+            await products.change_product(PRODUCT, name="Much")
+        assert "Products: Write" == raised.value.permission
 
 
 async def test_what_stripe_refuses_is_said_in_its_words(stripe: StripeStandIn) -> None:
