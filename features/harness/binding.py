@@ -11,6 +11,7 @@ from typing import Any, Self
 import attrs
 
 from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
+from adapters.memory.charges import MemoryCharges
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.payments import MemoryPayments
 from adapters.stripe.objects.prices import read_price
@@ -19,6 +20,7 @@ from domain.ports.cache import CacheUnavailable
 from domain.ports.ledger import LedgerUnavailable
 from domain.ports.payment_provider import PaymentsUnavailable
 from domain.values.accounts import Account, parse_user_id
+from domain.values.customers import CustomerId
 from domain.values.money import Money
 from domain.values.plans import Catalogue, Plan, PlanId, PlanMode, Terms
 from features.harness.bugs.catalogue import BUGS
@@ -26,6 +28,8 @@ from features.harness.observation import observe, state_in
 from features.harness.parts import Parts
 from features.harness.planting import Patch, PlantedCoroutine, planted
 from features.harness.processes import UseCases, WorldClock, begun, use_cases
+from features.harness.selling.cards import WorldCards
+from features.harness.selling.catalogue import WorldCatalogue
 from simulators.stories.customers import Customer
 from simulators.stories.customers import Plan as PlanOnSale
 from simulators.stories.observation import Observation
@@ -47,9 +51,12 @@ _BEHIND = {
     "walk": "ledger",
     "inbox": "ledger",
     "outbox": "ledger",
+    "charges": "ledger",
+    "customers": "ledger",
+    "prices": "ledger",
     "markers": "cache",
 }
-_BEHIND |= {"invoices": "payments", "history": "payments"}
+_BEHIND |= dict.fromkeys(("invoices", "history", "cards", "provider"), "payments")
 
 
 class MemoryWorld:
@@ -177,7 +184,8 @@ class MemorySystem:
         clock = WorldClock(datetime.fromtimestamp(now, UTC))
         asked = MemoryPayments()
         for payment in payments:
-            asked.teach(map(Link, payment["links"]), ours=payment["ours"])
+            if "intent" not in payment:
+                asked.teach(map(Link, payment["links"]), ours=payment["ours"])
         for price in prices:
             asked.teach_price(read_price(dict(price)))
         cache = MemoryQuotaCache()
@@ -187,12 +195,17 @@ class MemorySystem:
             cache=cache,
             markers=MemorySessionMarkers(clock, cache),
             payments=asked,
+            charges=MemoryCharges(clock),
+            cards=WorldCards(clock),
+            provider=WorldCatalogue(),
         )
+        _sell(parts, [payment["intent"] for payment in payments if "intent" in payment], prices)
         catalogue = _catalogue(plans)
+        pushed = Catalogue({id_: plan for id_, plan in catalogue.plans.items() if id_ in parts.provider.plans})
         bug = BUGS[self.bug] if self.bug is not None else None
 
         def build(clock: WorldClock) -> UseCases:
-            cases = use_cases(clock, catalogue, secret)
+            cases = use_cases(clock, catalogue, secret, pushed=pushed)
             return bug.use_cases(cases) if bug is not None else cases
 
         _begin_walk(parts)
@@ -206,6 +219,16 @@ def _begin_walk(parts: Parts) -> None:
     """Let the mark be made while the cache is empty, as in a deployment that is new."""
     first = perform(parts.ports, Call("walk", "changed_accounts", (1,), (("lease_seconds", 1),)))
     perform(parts.ports, Call("walk", "move_mark", (first,)))
+
+
+def _sell(parts: Parts, intents: Sequence[Mapping[str, Any]], prices: Sequence[Mapping[str, Any]]) -> None:
+    """Let there be saved cards, their customers linked to the accounts, and what was pushed."""
+    parts.provider.teach(prices)
+    for intent in intents:
+        parts.cards.teach(intent)
+        user_id = intent["metadata"]["userId"]
+        named = (parse_user_id(user_id), CustomerId(f"cus_{user_id}"))
+        perform(parts.ports, Call("customers", "link", named, (("email", None),)))
 
 
 def _catalogue(plans: Sequence[PlanOnSale]) -> Catalogue:

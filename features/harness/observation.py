@@ -13,8 +13,9 @@ import attrs
 
 from domain.credits.grants import Grant
 from domain.credits.ledger import LedgerEntry, period_of
+from domain.payments.purchases import Link
 from features.harness.parts import Parts
-from simulators.stories.observation import Copy, Observation, ObservedAccount, ObservedEntry, ObservedGrant
+from simulators.stories.observation import Copy, Observation, ObservedAccount, ObservedEntry, ObservedGrant, answer_of
 from simulators.system.states import state_of
 from simulators.system.stepping import Call, perform
 
@@ -43,12 +44,13 @@ def observe(parts: Parts) -> Observation:
     found = _answer(parts, "audit", "inconsistencies")
     return Observation(
         accounts=tuple(accounts),
-        ended=frozenset(event_id for event_id, status in statuses.items() if status.is_final),
+        ended=frozenset(event_id for event_id, status in statuses.items() if status.is_final) | _answered(parts),
         waiting=frozenset(event_id for event_id, status in statuses.items() if not status.is_final),
         messages_left=ledger.outbox.count(failed=False) + ledger.outbox.count(failed=True),
         changes_left=ledger.walk.left(),
         answers={_asked(key): repr(kept.answer) for key, kept in ledger.requests().items()},
         invoices_sent=frozenset(parts.payments.sent.values()),
+        charged=dict(parts.cards.taken),
         now=_seconds(parts.clock.moment),
         inconsistencies=tuple(f"{one.user_id}: {one.problem}" for one in found),
     )
@@ -62,6 +64,13 @@ def state_in(parts: Parts) -> Hashable:
 
 def _answer(parts: Parts, port: str, method: str, *arguments: Any, **keywords: Any) -> Any:
     return perform(parts.ports, Call(port, method, arguments, tuple(keywords.items())))
+
+
+def _answered(parts: Parts) -> frozenset[str]:
+    """Return the payments with saved cards of which the ledger knows what they paid, by whatever way."""
+    intents = (paid.payment_intent for paid in parts.cards.paid.values())
+    found = {one: parts.ledger.purchases.reached((Link(f"payment_intent:{one}"),)) for one in intents}
+    return frozenset(answer_of(one) for one, rows in found.items() if any(row.purchase.order for row in rows))
 
 
 def _asked(key: str) -> str:
@@ -119,7 +128,13 @@ def _markers_state(markers: Any) -> Hashable:
     return state_of((markers._checkouts, markers._processed), {})
 
 
+def _cards_state(cards: Any) -> Hashable:
+    # What a payment is never changes.
+    return state_of((cards.taken, cards.keys), {})
+
+
 _VIEWS = {
+    "WorldCards": _cards_state,
     "_Kept": _kept_event,
     "LedgerEntry": _entry_state,
     "MemorySessionMarkers": _markers_state,

@@ -6,8 +6,11 @@ from typing import Any
 import attrs
 
 from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
+from adapters.memory.charges import MemoryCharges
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.payments import MemoryPayments
+from features.harness.selling.cards import WorldCards
+from features.harness.selling.catalogue import WorldCatalogue
 
 
 @attrs.define(kw_only=True)
@@ -19,6 +22,9 @@ class Parts:
     cache: MemoryQuotaCache
     markers: MemorySessionMarkers
     payments: MemoryPayments
+    charges: MemoryCharges
+    cards: WorldCards
+    provider: WorldCatalogue
 
     @property
     def ports(self) -> Mapping[str, Any]:
@@ -35,4 +41,9 @@ class Parts:
             "payments": self.payments,
             "invoices": self.payments,
             "history": self.payments,
+            "charges": self.charges,
+            "cards": self.cards,
+            "customers": self.ledger.customers,
+            "prices": self.ledger.prices,
+            "provider": self.provider,
         }

@@ -11,6 +11,7 @@ from domain.changes.outbox import SEND_INVOICE
 from domain.credits.holds import HoldId
 from domain.decisions.batches import Done, NotCommitted
 from domain.decisions.operations import CaptureHold, CreditOperation, PlaceHold, Spend, VoidHold
+from domain.payments.charges import ChargeId, ChargeStatus
 from domain.ports.ledger import LedgerUnavailable
 from domain.ports.payment_provider import InvalidBody, InvalidSignature
 from domain.usecases.deliver_messages import OutboxWorker
@@ -18,7 +19,10 @@ from domain.usecases.read_account import AccountReader, UnknownUser
 from domain.usecases.record_payment import CommitRejected, PaymentRecorder
 from domain.usecases.refresh_cache import CacheRefresher
 from domain.usecases.retry_inbox import InboxRetrier
+from domain.usecases.selling.charge import ChargeService
+from domain.usecases.selling.charge_attempts import ChargeAttempts
 from domain.usecases.selling.customers import CustomerService
+from domain.usecases.selling.push_plans import PlanPusher
 from domain.usecases.use_credits import CreditService
 from domain.values.accounts import parse_user_id
 from domain.values.plans import Catalogue
@@ -50,6 +54,8 @@ class UseCases:
     refresher: CacheRefresher
     inbox_retrier: InboxRetrier
     credit_service: CreditService
+    charge_service: ChargeService
+    pusher: PlanPusher
 
     async def deliver(self, body: bytes, signature: str) -> int:
         """Handle a delivery as the webhook route does; gives the answer's status."""
@@ -73,6 +79,8 @@ class UseCases:
 
     async def ask(self, use: Use) -> Answered:
         """Do what a service asks as its route does."""
+        if use.act == "charge":
+            return await self._charged(use)
         (outcome,) = await self.credit_service.execute([_operation(use)])
         match outcome:
             case Done(answer=answer):
@@ -81,6 +89,17 @@ class UseCases:
                 return Answered(verdict="unsettled", answer=cause)
             case refusal:
                 return Answered(verdict="refused", answer=repr(refusal))
+
+    async def _charged(self, use: Use) -> Answered:
+        try:
+            result = await self.charge_service.charge(
+                parse_user_id(use.customer), use.plan or "", key=use.key, charge_id=ChargeId(use.hold or "")
+            )
+        except UnknownUser:
+            return Answered(verdict="refused", answer="unknown user")
+        charge = result.charge
+        verdict = "done" if charge.status is ChargeStatus.SUCCEEDED else "refused"
+        return Answered(verdict=verdict, answer=charge.payment_intent or charge.code or charge.status)
 
     async def work(self, job: str) -> int:
         """Do one round of a worker's job; gives how many pieces it took."""
@@ -91,6 +110,10 @@ class UseCases:
                 return await self.refresher.run_once()
             case "inbox":
                 return len(await self.inbox_retrier.run_once())
+            case "charges":
+                return int(await self.charge_service.attempts.run_once() is not None)
+            case "push":
+                return len([step async for step in self.pusher.push()])
             case "expire":
                 return len(await self.credit_service.execute_overdue())
             case _:
@@ -110,8 +133,8 @@ def begun(cases: UseCases, job: Job) -> Coroutine[Any, Any, Result]:
             return cases.ask(use)
 
 
-def use_cases(clock: WorldClock, catalogue: Catalogue, secret: str) -> UseCases:
-    """A process afresh."""
+def use_cases(clock: WorldClock, catalogue: Catalogue, secret: str, *, pushed: Catalogue) -> UseCases:
+    """A process afresh; `pushed` are the plans that a push is about."""
     ledger, cache, payments = SteppedPort("ledger"), SteppedPort("cache"), SteppedPort("payments")
     deliveries = StripeWebhooks(secrets=(secret,), clock=clock)
     recorder = PaymentRecorder(
@@ -121,6 +144,13 @@ def use_cases(clock: WorldClock, catalogue: Catalogue, secret: str) -> UseCases:
         payments=payments,
         catalogue=catalogue,
         livemode=False,
+    )
+    attempts = ChargeAttempts(
+        records=SteppedPort("charges"),
+        cards=SteppedPort("cards"),
+        customers=_customers(ledger),
+        accounts=ledger,
+        recorder=recorder,
     )
     return UseCases(
         deliveries=deliveries,
@@ -134,6 +164,8 @@ def use_cases(clock: WorldClock, catalogue: Catalogue, secret: str) -> UseCases:
         inbox_retrier=InboxRetrier(
             inbox=SteppedPort("inbox"), deliveries=deliveries, history=SteppedPort("history"), recorder=recorder
         ),
+        charge_service=ChargeService(records=attempts.records, attempts=attempts, accounts=ledger, catalogue=catalogue),
+        pusher=PlanPusher(catalogue=pushed, provider=SteppedPort("provider"), prices=SteppedPort("prices")),
     )
 
 

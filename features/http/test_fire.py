@@ -131,6 +131,24 @@ def test_a_person_is_shown_progress_and_a_verdict(stack: KillableStack) -> None:
         assert secret not in done.stdout + done.stderr
 
 
+SELLING = (
+    "packs around a push",
+    "renewal after a push",
+    "switched in the portal",
+    "switched with the next period",
+    "charged off session",
+    "charge refunded",
+)
+
+
+def test_selling_is_fired(stack: KillableStack) -> None:
+    """Purchases around a push, switches in the portal and charges of saved cards; each balance is right."""
+    stories = [word for story in SELLING for word in ("--story", story)]
+    report = answer_of(fire_at(stack, *QUICKLY, "--customers", "6", *stories))
+    assert ("good", 6, []) == (report["verdict"], report["accounts"]["checked"], report["accounts"]["wrong"])
+    assert set(SELLING) == set(report["stories"])
+
+
 FAULTS = {
     "a balance is written past the ledger": (
         """

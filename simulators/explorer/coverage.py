@@ -5,7 +5,7 @@ stand things that must happen sometimes, and the API versions in whose shapes ea
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import attrs
 
@@ -14,23 +14,32 @@ from simulators.explorer.coverage_catalogue import (
     AFTER_LOSS,
     AGAIN,
     ALL,
+    ANSWER_FIRST,
     ANSWER_LOST,
     AT_ONCE,
     CACHE_AWAY,
     CACHE_SILENT,
+    CHARGED_AT_ONCE,
     CONFLICT,
     DIES_AFTER,
     DIES_BEFORE,
+    DIES_CHARGING,
     DISPUTES,
     EARLY,
+    EVENT_FIRST,
     FIRST,
     LEDGER_AWAY,
     LEDGER_SILENT,
     NOTHING,
+    PUSHED,
     REFUNDS,
+    REPLACED,
     RETRIED,
+    SALES,
     SOMETIMES,
+    SWITCHED,
     TYPES,
+    WHILE_PUSHED,
     views,
 )
 from simulators.explorer.invoice_coverage import cells_of
@@ -39,6 +48,7 @@ from simulators.schedules.running import Running
 from simulators.schedules.tasks import TaskRunner, Watcher
 from simulators.stories.event_readings import Sold
 from simulators.stories.invoices import Bill
+from simulators.stories.purchase_life import PUSHED_KEY
 
 
 @attrs.define
@@ -90,6 +100,8 @@ class Coverage(Watcher):
         events = [other.step.event for other in others if isinstance(other.step, steps.Deliver)]
         if buyer is not None and buyer in map(runner.accounting.customers.get, events):
             self._count("two processes handle one customer at once")
+        if event.type == "payment_intent.succeeded" and runner.accounting.charge_of(step.event) in _asked(runner):
+            self._count(CHARGED_AT_ONCE)
 
     def ended(self, running: Running, runner: TaskRunner, *, died: bool) -> None:
         """Note what befell a task that ended."""
@@ -100,6 +112,10 @@ class Coverage(Watcher):
             case steps.Work(job=job) if died:
                 doing = {"outbox": "delivers the outbox", "cache": "refreshes the cache"}.get(job, "decides again")
                 self._count(f"a worker dies while it {doing}")
+            case steps.Work(job="push") if any(isinstance(one.step, steps.Deliver) for one in runner.running.values()):
+                self._count(WHILE_PUSHED)
+            case steps.Ask(use=use) if died and runner.accounting.uses[use].act == "charge":
+                self._count(DIES_CHARGING)
             case steps.Read() if not died:
                 if self._flushed:
                     self._count("the cache is flushed between commit and read")
@@ -119,7 +135,7 @@ class Coverage(Watcher):
             if event in self._waiting:
                 self._waiting.discard(event)
                 self._count("an event is parked, then applied")
-            for cell in cells_of(runner.accounting.readings[event].claims):
+            for cell in (*cells_of(runner.accounting.readings[event].claims), *_sold(event, runner)):
                 self._count(cell)
             if runner.accounting.joins_apart(event):
                 self._count("what was reported apart proves to be one payment")
@@ -156,6 +172,26 @@ class Coverage(Watcher):
 
     def _count(self, what: str) -> None:
         self.sometimes[what] += 1
+
+
+def _asked(runner: TaskRunner) -> list[int]:
+    """Return the uses that are asked for at the moment, by their places."""
+    return [one.step.use for one in runner.running.values() if isinstance(one.step, steps.Ask)]
+
+
+def _sold(event: str, runner: TaskRunner) -> Iterator[str]:
+    """Yield what an event, or an answer to a charge, that was recorded shows of how the plan was sold."""
+    books, prices = runner.accounting, {price["id"]: price for price in runner.schedule.prices}
+    for claim in books.readings[event].claims:
+        for line in claim.sold if isinstance(claim, Bill) else ():
+            price = prices.get(line.price)
+            if price is not None and price["metadata"].get(PUSHED_KEY):
+                yield PUSHED if price["active"] else REPLACED
+    if event not in runner.events:
+        others = books.payments[event] & runner.events.keys()
+        yield EVENT_FIRST if any(runner.events[one].type in SALES for one in others & books.ended) else ANSWER_FIRST
+    elif runner.events[event].type == "customer.subscription.updated" and runner.events[event].is_switched:
+        yield SWITCHED
 
 
 @attrs.frozen(kw_only=True)

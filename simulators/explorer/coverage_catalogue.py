@@ -18,7 +18,7 @@ FAULTS = (
 """What befell it. A part is silent if it did what it was asked, and its answer was lost."""
 
 SALES = ("checkout.session.completed", "checkout.session.async_payment_succeeded", "invoice.paid",
-         "invoice.payment_succeeded")  # fmt: skip
+         "invoice.payment_succeeded", "payment_intent.succeeded")  # fmt: skip
 UNPAID = ("checkout.session.async_payment_failed", "checkout.session.expired")
 SUBSCRIPTIONS = ("customer.subscription.created", "customer.subscription.updated", "customer.subscription.deleted")
 REFUNDS = ("refund.created", "refund.updated", "refund.failed", "charge.refunded", "charge.refund.updated")
@@ -31,6 +31,17 @@ FAMILIES = {"a sale": SALES, "what is taken back": (*REFUNDS, *DISPUTES, *NOTES)
 """What moves credits, and so must meet each fault in each order."""
 
 TYPES = (*SALES, *UNPAID, *SUBSCRIPTIONS, *PAYMENTS, *REFUNDS, *DISPUTES, *NOTES)
+
+PUSHED, REPLACED = "a period is paid at a pushed price", "a period is paid at a price that a later push replaced"
+WHILE_PUSHED = "a push goes on while an event is handled"
+SWITCHED = "a subscription is of another plan than its metadata names"
+ANSWER_FIRST, EVENT_FIRST = "a charge is credited by its answer", "a charge is credited by its event"
+CHARGED_AT_ONCE = "a charge's event arrives while its answer is awaited"
+DIES_CHARGING = "a process dies while it charges a card"
+SELLING = (
+    PUSHED, REPLACED, WHILE_PUSHED, SWITCHED, ANSWER_FIRST, EVENT_FIRST, CHARGED_AT_ONCE, DIES_CHARGING
+)  # fmt: skip
+"""What must happen to pushed prices, to subscriptions in the portal, and to charges of saved cards."""
 
 SOMETIMES = (
     "a refund is reported before its purchase",
@@ -50,6 +61,7 @@ SOMETIMES = (
     "a read is answered while the ledger is away",
     "an event arrives three days late",
     *CELLS,
+    *SELLING,
     *(f"a delivery is signed: {signature}" for signature in steps.SIGNATURES),
 )
 

@@ -54,7 +54,8 @@ class Exploration:
         case = self._settings[0]
         members = () if case.joins_later else (case.customer,)
         self.known = Transitions(
-            system.world(PLANS, members, now=case.now, secret=SECRET, prices=case.prices), case.jobs
+            system.world(PLANS, members, now=case.now, secret=SECRET, payments=case.payments, prices=case.prices),
+            case.jobs,
         )
         self._judge = Judge(case, self.known)
         self._successors = Successors(case=case, known=self.known, judge=self._judge, reduces=reduces)

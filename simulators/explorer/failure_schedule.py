@@ -44,6 +44,7 @@ def schedule_of(failure: Failure, *, bug: str | None = None) -> Schedule:
         events=setting.events,
         acts=tuple(map(act_as_json, setting.acts)),
         uses=tuple(map(attrs.asdict, setting.uses)),
+        payments=setting.payments,
         prices=setting.prices,
         steps=tuple(_steps(failure, failure.choices)),
         complaints=tuple(map(str, failure.complaints)),

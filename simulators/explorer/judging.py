@@ -6,6 +6,7 @@ import attrs
 
 from simulators.explorer.cases import PLANS, Setting
 from simulators.explorer.transitions import Transitions
+from simulators.stories.charges import answers
 from simulators.stories.checkers import (
     Checker,
     Complaint,
@@ -17,13 +18,21 @@ from simulators.stories.checkers import (
     judge_quiet,
     judge_read,
 )
-from simulators.stories.credit_operations import before_use, judge_expiries, judge_taking, judge_uses, taken
+from simulators.stories.credit_operations import (
+    Answered,
+    before_use,
+    judge_answer,
+    judge_expiries,
+    judge_taking,
+    judge_uses,
+    taken,
+)
 from simulators.stories.event_readings import reading_of
 from simulators.stories.expectations import Expectation, possible_balances
 from simulators.stories.observation import Copy, Observation
 from simulators.stories.reading_worth import dues, ends_of, invoices_due
-from simulators.system.settling import do, settle
-from simulators.system.system import ReadQuota
+from simulators.system.settling import JOBS, LEASE_SECONDS, do, settle
+from simulators.system.system import Ask, ReadQuota, World
 
 
 class Wrong(Exception):
@@ -53,6 +62,8 @@ class Judge:
         self._known = known
         self._expected = Expectation.of(case.acts)
         self._readings = {event.id: reading_of(event.body, credits_by_plan, case.prices) for event in case.events}
+        self._readings |= answers(case.payments, credits_by_plan)
+        self._charges = [use for use in case.uses if use.act == "charge"]
         self._invoices = invoices_due(self._readings.values())
         self._ends = ends_of(self._readings.values())
         self._moved: set[tuple[int, int]] = set()
@@ -100,11 +111,20 @@ class Judge:
         """
         if number not in self._judged:
             fork = self._known.worlds[number].fork()
-            settle(fork)
+            self._ask_again(fork)
+            settle(fork, jobs=(*JOBS, "charges") if self._charges else JOBS)
             seen = fork.seen()
-            insist(judge_quiet(seen, self._less(seen), [event.id for event in self._case.events]))
+            insist(judge_quiet(seen, self._less(seen), self._readings))
             insist(judge_invoices(seen, self._invoices))
             self._judged.add(number)
+
+    def _ask_again(self, world: World) -> None:
+        """Let who asked for money ask until there is an answer; who was interrupted has let go by then."""
+        if self._charges:
+            world.let_pass(LEASE_SECONDS)
+        for use in self._charges:
+            answered = do(world, Ask(use))
+            insist(judge_answer(world.seen(), use, answered) if isinstance(answered, Answered) else ())
 
     def _less(self, seen: Observation) -> Expectation:
         """Return what balances must be, less what was used; how much that may be is judged apart."""

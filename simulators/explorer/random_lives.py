@@ -11,6 +11,7 @@ from simulators.stories.acts import Act
 from simulators.stories.customers import Customer, Payment, Plan
 from simulators.stories.events import Event
 from simulators.stories.life import DAY, Life
+from simulators.stories.selling_stories import before_push
 from simulators.stripe.objects import API_VERSION
 
 VERSIONS = ("2019-12-03", "2022-08-01", "2022-11-15", "2024-06-20", "2025-03-31.basil", API_VERSION)
@@ -33,6 +34,8 @@ PLANS = (
 
 MAX_ACTS = 14
 
+PUSHED = 0.5
+"""How often the catalogue was pushed before a customer came."""
 TWINS = 0.1
 """How often Stripe makes two events of one thing."""
 
@@ -46,6 +49,8 @@ class LifeLed:
     acts: tuple[Act, ...]
     events: tuple[Event, ...]
     prices: tuple[Mapping[str, Any], ...] = ()
+    charged: tuple[Mapping[str, Any], ...] = ()
+    """The payments with saved cards, as Stripe answers the requests for them."""
 
 
 def lead(
@@ -55,6 +60,8 @@ def lead(
     version = chance.choice(VERSIONS)
     life = Life(plans, seed=chance.getrandbits(64), now=now, api_version=version, invoices=chance.random() < 0.7)
     led = _Led(chance=chance, life=life, customer=customer, plans=tuple(plans))
+    for place in range(len(plans)) if chance.random() < PUSHED else ():
+        led.push(place)
     for _ in range(chance.randint(2, most)):
         possible = led.possible()
         names = sorted(possible)
@@ -66,7 +73,12 @@ def lead(
             life.account.twin(chance.choice(made))
         life.wait(chance.choice(PAUSES))
     return LifeLed(
-        customer=customer, api_version=version, acts=tuple(life.acts), events=life.events, prices=life.prices
+        customer=customer,
+        api_version=version,
+        acts=tuple(life.acts),
+        events=life.events,
+        prices=life.prices,
+        charged=tuple(life.charged),
     )
 
 
@@ -74,6 +86,8 @@ _WEIGHTS = {
     "buy": 5,
     "buy later": 2,
     "abandon": 2,
+    "charge": 2,
+    "push": 2,
     "settle": 6,
     "fail": 4,
     "refund": 5,
@@ -128,6 +142,11 @@ class _Led:
             "buy": (self._plans("payment"), lambda: self._buy("card")),
             "buy later": (self._plans("payment"), lambda: self._buy("delayed")),
             "abandon": (self._plans("payment"), lambda: self.life.abandon(self.customer, pick(self._plans("payment")))),
+            "charge": (
+                self._chargeable(),
+                lambda: self._have(self.life.charge(self.customer, pick(self._chargeable()))),
+            ),
+            "push": (self.plans, lambda: self.push(pick(self._pushable()))),
             "settle": (self.awaited, lambda: self._settle(self.awaited.pop())),
             "fail": (self.awaited, lambda: self.life.fail(self.awaited.pop())),
             "refund": (refundable, lambda: self._refund(pick(refundable), is_complete=False)),
@@ -152,6 +171,23 @@ class _Led:
 
     def _plans(self, mode: str) -> list[Plan]:
         return [plan for plan in self.plans if plan.mode == mode]
+
+    def _chargeable(self) -> list[Plan]:
+        """Return the packs that a saved card may be charged for, on the terms that the service has."""
+        return [plan for plan in PLANS if plan.mode == "payment" and plan.price > 0]
+
+    def _pushable(self) -> list[int]:
+        """Return the places of the plans that customers renew with; of all plans, where there are none."""
+        going = {one.plan.id for one in self.subscribed.going}
+        return [place for place, plan in enumerate(self.plans) if not going or plan.id in going]
+
+    def push(self, place: int) -> None:
+        """Let the merchant push a plan, on other terms or on those that it had at first."""
+        first = next(plan for plan in PLANS if plan.id == self.plans[place].id)
+        pushed = self.chance.choice((first, before_push(first)))
+        self.life.push(pushed)
+        self.plans = (*self.plans[:place], pushed, *self.plans[place + 1 :])
+        self.subscribed.plans = tuple(self._plans("subscription"))
 
     def _buy(self, method: str) -> None:
         payment = self.life.buy(self.customer, self.chance.choice(self._plans("payment")), method=method)

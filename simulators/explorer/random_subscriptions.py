@@ -14,6 +14,7 @@ WEIGHTS = {
     "agree": 2,
     "renew": 4,
     "change plan": 4,
+    "switch later": 2,
     "change seats": 2,
     "add something else": 1,
     "charge a fee": 1,
@@ -75,6 +76,7 @@ class Subscriptions:
             "agree": (self.plans and len(self.going) < 2, lambda: self._agree(pick(self.plans))),
             "renew": (self.going, self._renew),
             "change plan": (changing and len(self.plans) > 1, lambda: self._change_plan(pick(changing))),
+            "switch later": (self._switching(), lambda: self._switch_later(pick(self._switching()))),
             "change seats": (changing, lambda: self._change_seats(pick(changing))),
             "add something else": (itemizing, lambda: self._add(pick(itemizing))),
             "charge a fee": (self.going, lambda: self.life.charge_fee(pick(self.going).id, pick((150, 1999)))),
@@ -119,6 +121,20 @@ class Subscriptions:
             return
         one.plan = self.chance.choice(others)
         self._changed(one, at_once=self.chance.random() < 0.5, plan=one.plan)
+
+    def _switching(self) -> list[_Going]:
+        """Return the subscriptions whose next period may be another plan's, of the same length."""
+        return [one for one in self.going if one.changes == 0 and not one.has_something_else and self._as_long(one)]
+
+    def _as_long(self, one: _Going) -> list[Plan]:
+        return [plan for plan in self.plans if plan.id != one.plan.id and plan.interval == one.plan.interval]
+
+    def _switch_later(self, one: _Going) -> None:
+        one.plan = self.chance.choice(self._as_long(one))
+        self.life.switch(one.id, one.plan, at_period_end=True)
+        # Until then Stripe takes no other change.
+        self.life.wait(31 * DAY + HOUR)
+        self.have(self.life.period(one.id))
 
     def _change_seats(self, one: _Going) -> None:
         self._changed(one, at_once=self.chance.random() < 0.5, quantity=self.chance.choice((1, 2, 3, 7)))

@@ -1,7 +1,7 @@
-"""Chooses what services request for a random world's customers: spends, holds, captures and voids, some repeatedly.
+"""Chooses what services request for a random world's customers: spends, holds, captures, voids and charges of cards.
 
-Only customers who buy packs are charged: unspent credits of a subscription's period expire, and these books do not
-follow that.
+Some are requested repeatedly. Only customers who have no subscription spend: unspent credits of a period expire, and
+these books do not follow that.
 """
 
 import random
@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Sequence
 
 from simulators.explorer.random_lives import LifeLed
+from simulators.stories.charges import asked_of
 from simulators.stories.credit_operations import Use
 
 WISHES = (1, 3, 5, 7, 20, 45)
@@ -19,7 +20,7 @@ REPEATED = 0.4
 
 def wished(chance: random.Random, lives: Sequence[LifeLed]) -> tuple[Use, ...]:
     """Return all that services ever ask, customer by customer; no key is the end of another."""
-    uses: list[Use] = []
+    uses: list[Use] = [use for life in lives for use in asked_of(life.charged)]
     for life in lives:
         if any('"object": "subscription"' in event.body for event in life.events):
             continue

@@ -137,7 +137,7 @@ class _RandomWorld:
                 user = self.chance.choice(self.schedule.users).id
                 return self._begin(steps.Read(task=self._task("r"), on=self._process(), user=user))
             if self._chances(rates.work):
-                job = self.chance.choice(("outbox", "cache", "inbox"))
+                job = self.chance.choice(("outbox", "cache", "inbox", "charges", "push"))
                 return self._begin(steps.Work(task=self._task("w"), on=self._process(), job=job))
         if self.runner.running and self._chances(rates.pause):
             return self._do(steps.Wait(seconds=self.chance.choice((1, 70, 130, 4000))))
@@ -158,6 +158,10 @@ class _RandomWorld:
             if self._chances(rates.duplicate):
                 delay = 0 if self._chances(rates.together) else self._delay()
                 self._plan_delivery(event, self.runner.world.now() + delay, COPY)
+        charge = self.runner.accounting.charge_of(event)
+        if charge in self.asking and self._chances(0.5):
+            self.asking.remove(charge)
+            self._do(steps.Ask(task=self._task("u"), on=self._process(), use=charge))
         task = self._task("d")
         self._begin(steps.Deliver(task=task, on=self._process(), event=event, signature=signature, answer=answer))
 
@@ -232,6 +236,7 @@ def _populated(seed: int, rates: Rates, bug: str | None) -> Schedule:
         events=tuple(events),
         acts=tuple(act_as_json(act) for life in lives for act in life.acts),
         uses=tuple(map(attrs.asdict, wished(fork(seed, "uses"), lives))),
+        payments=tuple({"intent": intent} for life in lives for intent in life.charged),
         prices=tuple(price for life in lives for price in life.prices),
     )
 

@@ -5,6 +5,7 @@ of order and between other customers' events; some answers are lost; and some de
 """
 
 import contextlib
+import itertools
 import random
 from collections.abc import Iterator, Sequence
 
@@ -18,6 +19,8 @@ from simulators.stripe.objects import API_VERSION
 BEGINNING = 1_767_225_600
 """New Year 2026: when every schedule is made to begin; it is re-identified to begin when it is fired."""
 VERSIONS = ("2019-12-03", "2022-11-15", "2024-06-20", "2025-03-31.basil", API_VERSION, API_VERSION)
+SHOWING = VERSIONS[:3]
+"""Those in which the lines of an invoice show their prices, which the target's Stripe does not know."""
 COPIES = (1, 1, 1, 2, 2, 3)
 DISORDER = 3.0
 """Standard deviation of an event's place, in places: neighbours change often, far ones seldom."""
@@ -42,14 +45,14 @@ def load_schedule(
     cast, first = customers(count), chance.randrange(len(stories))
     lived = [
         live(
-            stories[(first + place) % len(stories)],
+            story,
             customer,
             _shuffled(plans, chance),
             seed=chance.getrandbits(64),
             now=BEGINNING,
-            api_version=chance.choice(VERSIONS),
+            api_version=chance.choice(SHOWING if story.shows_prices else VERSIONS),
         )
-        for place, customer in enumerate(cast)
+        for customer, story in zip(cast, _in_turn(stories, first), strict=False)
     ]
     ordered = sorted(_deliveries(lived, chance), key=lambda one: one[0])
     deliveries = tuple(
@@ -77,6 +80,10 @@ def playable(stories: Sequence[Story], plans: Sequence[Plan]) -> tuple[Story, ..
             plan_for(story, plans)
             found += [] if story.has_other_prices else [story]
     return tuple(found)
+
+
+def _in_turn(stories: Sequence[Story], first: int) -> Iterator[Story]:
+    return itertools.islice(itertools.cycle(stories), first, None)
 
 
 def _deliveries(lived: Sequence[Lived], chance: random.Random) -> Iterator[tuple[float, str, str, str]]:

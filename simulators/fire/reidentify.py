@@ -7,12 +7,14 @@ depend on the old ones and on a word alone; amounts, order and faults stay as th
 import base64
 import hashlib
 import json
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from simulators.schedules.steps import Schedule, Step, User
+from simulators.stories.event_readings import CHARGE_KEY
 from simulators.stories.events import Event
 
 _KINDS = frozenset({
@@ -62,7 +64,9 @@ class _Casting:
         """Return a value of JSON with its ids replaced."""
         match given:
             case dict():
-                return {name: self.value(one) for name, one in given.items()}
+                return {
+                    name: self.charge(one) if name == CHARGE_KEY else self.value(one) for name, one in given.items()
+                }
             case list() | tuple():
                 return [self.value(one) for one in given]
             case str():
@@ -73,6 +77,10 @@ class _Casting:
                 return given + self.later
             case _:
                 return given
+
+    def charge(self, given: str) -> str:
+        """Return another id of a charge."""
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{self.word}:{given}"))
 
     def step(self, step: Step) -> Step:
         """Return a step, of the event and the user that it names."""

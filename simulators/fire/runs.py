@@ -156,7 +156,7 @@ def acts_of(schedule: Schedule) -> tuple[Act, ...]:
 def customers_of(schedule: Schedule) -> tuple[Customer, ...]:
     """Return the customers, each with the events of their payments: what shares one of Stripe's objects is theirs."""
     worth = {str(plan["id"]): int(plan["credits"]) for plan in schedule.plans}
-    fields = {event.id: reading_of(event.body, worth) for event in schedule.events}
+    fields = {event.id: reading_of(event.body, worth, schedule.prices) for event in schedule.events}
     owners = _owners(fields)
     return tuple(
         Customer(

@@ -6,6 +6,7 @@ import attrs
 
 from simulators.schedules.steps import Schedule
 from simulators.stories.acts import act_of_json
+from simulators.stories.charges import answers
 from simulators.stories.checkers import (
     Checker,
     Complaint,
@@ -28,11 +29,11 @@ from simulators.stories.credit_operations import (
     taken,
 )
 from simulators.stories.customers import Plan
-from simulators.stories.event_readings import Reading, Sold, SubscriptionReading, reading_of
+from simulators.stories.event_readings import CHARGE_KEY, Reading, Sold, SubscriptionReading, reading_of
 from simulators.stories.expectations import Expectation
 from simulators.stories.invoice_worth import Due
 from simulators.stories.invoices import Bill
-from simulators.stories.observation import Copy, Observation, ObservedAccount
+from simulators.stories.observation import Copy, Observation, ObservedAccount, answer_of
 from simulators.stories.reading_worth import dues, ends_of, invoices_due
 
 
@@ -43,6 +44,11 @@ class Accounting:
         credits = {plan.id: plan.credits for plan in plans}  # noqa: A001 - the field's own word
         self.readings: Mapping[str, Reading] = {
             event.id: reading_of(event.body, credits, schedule.prices) for event in schedule.events
+        } | answers(schedule.payments, credits)
+        self._answers = {
+            one["intent"]["metadata"][CHARGE_KEY]: answer_of(one["intent"]["id"])
+            for one in schedule.payments
+            if "intent" in one
         }
         self.payments = _payments(self.readings)
         self.customers = {event: buyer for event, group in self.payments.items() for buyer in _buyers(self._in(group))}
@@ -135,6 +141,11 @@ class Accounting:
     def judge_over(self, seen: Observation, now: int) -> tuple[Complaint, ...]:
         """Return what is wrong once all that is over was let expire."""
         return judge_over(seen, self.dues, now)
+
+    def charge_of(self, event: str) -> int | None:
+        """Return the charge, by its place among the uses, whose payment an event is about; None for all others."""
+        answers_to = ((place, self._answers.get(use.hold or "")) for place, use in enumerate(self.uses))
+        return next((place for place, answer in answers_to if answer in self.payments[event]), None)
 
     def ends(self) -> tuple[int, ...]:
         """Return when credits end, each moment once."""

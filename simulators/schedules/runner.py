@@ -15,6 +15,7 @@ from simulators.stories.checkers import Complaint
 from simulators.stories.customers import Customer
 from simulators.stripe.signatures import sign_webhook
 from simulators.system import system
+from simulators.system.settling import LEASE_SECONDS
 from simulators.system.stepping import Task
 
 ROUNDS = 100
@@ -104,6 +105,11 @@ class ScheduleRunner(TaskRunner):
             self._let_expire(end)
 
     def _come_to_rest(self) -> None:
+        charges = {place for place, use in enumerate(self.accounting.uses) if use.act == "charge"}
+        if charges:
+            # Whoever asks for money asks until there is an answer; who was interrupted has let go by then.
+            self.asked |= charges
+            self.world.let_pass(LEASE_SECONDS)
         for number in range(ROUNDS):
             process = self.schedule.processes[number % len(self.schedule.processes)]
             for event in self.schedule.events:
@@ -111,7 +117,7 @@ class ScheduleRunner(TaskRunner):
                     self._do_whole(steps.Deliver(task=f"s{number}.{event.id[-4:]}", on=process, event=event.id))
             for place in sorted(self.asked) if number == 0 else ():
                 self._do_whole(steps.Ask(task=f"s{number}.use{place}", on=process, use=place))
-            for job in ("inbox", "outbox", "cache"):
+            for job in ("inbox", "outbox", "cache", *(("charges",) if charges else ())):
                 self._do_whole(steps.Work(task=f"s{number}.{job}", on=process, job=job))
             if self.has_failed:
                 return

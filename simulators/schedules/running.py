@@ -14,6 +14,9 @@ PARTS: Mapping[str, str] = {
     "accounts": traces.LEDGER,
     "audit": traces.LEDGER,
     "walk": traces.LEDGER,
+    "charges": traces.LEDGER,
+    "customers": traces.LEDGER,
+    "prices": traces.LEDGER,
     "cache": traces.CACHE,
     "markers": traces.CACHE,
 }

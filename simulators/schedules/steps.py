@@ -22,7 +22,7 @@ SIGNATURES = ("good", "rolled", "forged", "tampered", "stale", "future", "missin
 """How a delivery is signed. `rolled`: by an old secret and ours; all that follow must be refused."""
 GOOD_SIGNATURES = frozenset({"good", "rolled"})
 ANSWERS = ("heard", "lost")
-JOBS = ("outbox", "cache", "inbox", "reconcile", "expire")
+JOBS = ("outbox", "cache", "inbox", "reconcile", "expire", "charges", "push")
 PORTS = ("ledger", "cache", "payments")
 ERRORS = ("before", "after")
 
@@ -185,7 +185,10 @@ class Schedule:
     uses: tuple[Mapping[str, Any], ...] = ()
     """What services ask of the customers' credits: spends, holds, captures and voids, each by its kind: `act`."""
     payments: tuple[Mapping[str, Any], ...] = ()
-    """What Stripe's API would say of payments: `links` that belong together, and whether they are `ours`."""
+    """What Stripe's API would say of payments: `links` that belong together, and whether they are `ours`.
+
+    Or the `intent` with which it answers the charge of a saved card.
+    """
     prices: tuple[Mapping[str, Any], ...] = ()
     """What Stripe's API would say of prices."""
     steps: tuple[Step, ...] = ()

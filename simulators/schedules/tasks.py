@@ -47,6 +47,7 @@ class TaskRunner:
             [Customer(user.id, user.email or "") for user in schedule.users if not user.joins_later],
             now=schedule.starts_at,
             secret=schedule.secret,
+            payments=schedule.payments,
             prices=schedule.prices,
         )
         self.watcher = watcher or Watcher()

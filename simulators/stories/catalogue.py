@@ -10,6 +10,7 @@ from simulators.stories.customers import Customer, Payment, Plan
 from simulators.stories.events import Event
 from simulators.stories.invoiced_stories import INVOICED, OF_OTHER_PRICES, a_period
 from simulators.stories.life import DAY, Life
+from simulators.stories.selling_stories import SELLING
 
 Play = Callable[[Life, Customer, Plan], None]
 
@@ -23,6 +24,8 @@ class Story:
     mode: str
     """The mode of the plan that it needs: `payment` or `subscription`."""
     play: Play
+    shows_prices: bool = False
+    """Whether its prices' terms must be seen in the events, by who can't ask the Stripe that made them."""
     has_other_prices: bool = False
     """Whether lines of it are at prices that only Stripe can report, and another plan may be needed."""
 
@@ -37,6 +40,8 @@ class Lived:
     acts: tuple[Act, ...]
     events: tuple[Event, ...]
     prices: tuple[Mapping[str, Any], ...] = ()
+    charged: tuple[Mapping[str, Any], ...] = ()
+    """The payments with saved cards, as Stripe answers the requests for them."""
 
 
 def live(
@@ -63,6 +68,7 @@ def live(
         acts=tuple(life.acts),
         events=life.events,
         prices=life.prices,
+        charged=tuple(life.charged),
     )
 
 
@@ -227,8 +233,12 @@ _SOLD = _catalogue(
     ("refund and dispute", "payment", "is refunded a half, disputes the rest, and loses", _refund_and_dispute),
     ("two purchases", "payment", "buys twice, and is refunded half of the first", _two_purchases),
 )
-STORIES: Mapping[str, Story] = dict(_SOLD) | {
+STORIES: dict[str, Story] = dict(_SOLD) | {
     name: Story(name=name, mode="subscription", summary=given, play=play, has_other_prices=name in OF_OTHER_PRICES)
     for name, given, play in INVOICED
+}
+STORIES |= {
+    name: Story(name=name, mode=mode, summary=given, play=play, shows_prices=mode == "subscription")
+    for name, mode, given, play in SELLING
 }
 """Every story by its name."""

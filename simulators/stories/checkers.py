@@ -40,6 +40,8 @@ class Checker(enum.StrEnum):
     OVERDRAWN = "more was taken than was available"
     ANSWER = "an answer is not the first one under its key"
     INVOICE = "an invoice was not sent"
+    CHARGED_TWICE = "a saved card was charged twice for one request"
+    CHARGE_LOST = "a charge was answered as paid and is not recorded"
     CONSISTENCY = "the ledger's own check complains"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from simulators.stories.checkers import Checker, Complaint
-from simulators.stories.observation import Observation, ObservedAccount
+from simulators.stories.observation import Observation, ObservedAccount, answer_of
 
 TAKING = ("spend", "capture")
 EXPIRING = "expiry"
@@ -14,9 +14,9 @@ DAY = 24 * 3600
 
 @attrs.frozen(kw_only=True)
 class Use:
-    """An operation that a service requests once or repeatedly: `spend`, `hold`, `capture` or `void`.
+    """An operation that a service requests once or repeatedly: `spend`, `hold`, `capture`, `void` or `charge`.
 
-    A capture or void names its hold by id; a hold is given that id.
+    A capture or void names its hold by id; a hold is given that id. A charge, of a saved card, is given its own there.
     """
 
     act: str
@@ -26,6 +26,8 @@ class Use:
     hold: str | None = None
     lasts: int = DAY
     """How many seconds a hold lasts; one of none is over at once, and frees itself."""
+    plan: str | None = None
+    """What a charge is for."""
 
 
 @attrs.frozen(kw_only=True)
@@ -49,7 +51,11 @@ def before_use(seen: Observation) -> Observation:
 
 def judge_uses(seen: Observation, uses: Sequence[Use]) -> tuple[Complaint, ...]:
     """Return what is wrong with what was used: each intent at most once, for exactly what was asked."""
-    found: list[Complaint] = []
+    found = [
+        Complaint(Checker.CHARGED_TWICE, f"{charge}: {times} times")
+        for charge, times in seen.charged.items()
+        if times > 1
+    ]
     for account in seen.accounts:
         own = [use for use in uses if use.customer == account.customer]
         for entry in account.entries:
@@ -114,6 +120,9 @@ def judge_taking(before: Observation, after: Observation) -> tuple[Complaint, ..
 
 def judge_answer(seen: Observation, use: Use, answered: Answered) -> tuple[Complaint, ...]:
     """Return what is wrong with an answer: what is done stands under its key, with this very answer."""
+    if use.act == "charge":
+        is_lost = answered.verdict == "done" and answer_of(answered.answer) not in seen.ended
+        return (Complaint(Checker.CHARGE_LOST, f"{use.key}: {answered.answer}"),) if is_lost else ()
     if answered.verdict == "unsettled":
         return (Complaint(Checker.REFUSED, f"{use.act} {use.key}: {answered.answer}"),)
     if answered.verdict == "done" and seen.answers.get(use.key) != answered.answer:

@@ -14,6 +14,10 @@ from simulators.stories.invoice_readings import SaleTerms, read_bill, read_note
 from simulators.stories.invoices import Bill, Note
 from simulators.stripe.objects import Object
 
+CHARGE_KEY = "credence_charge"
+"""Metadata of a payment with a saved card: the id of the charge that it is for."""
+TERMS_KEY = "credence_terms"
+
 _REFUND_RANK = {"pending": 0, "requires_action": 0, "succeeded": 1, "failed": 2, "canceled": 3}
 _DISPUTE_RANK = ("created", "updated", "funds_withdrawn", "closed", "funds_reinstated")
 
@@ -91,7 +95,11 @@ def reading_of(  # noqa: PLR0911 - one line for each kind of object
     kind, subject = event["type"], event["data"]["object"]
     match subject["object"]:
         case "checkout.session" if subject["mode"] == "payment":
-            return Reading(_handles(subject, "id", "payment_intent", "invoice"), _sold(kind, subject, credits_by_plan))
+            is_paid = subject["payment_status"] != "unpaid" and not kind.endswith(("failed", "expired"))
+            sold = _sold(subject["metadata"], subject["amount_total"], credits_by_plan, is_paid=is_paid)
+            return Reading(_handles(subject, "id", "payment_intent", "invoice"), sold)
+        case "payment_intent" if subject["metadata"].get(CHARGE_KEY):
+            return reading_of_charge(subject, credits_by_plan)
         case "invoice" if subject["status"] == "paid":
             bill = read_bill(subject, SaleTerms(credits_by_plan=credits_by_plan, prices=prices))
             return Reading(_handles(subject, "id", "payment_intent", "charge"), (bill,) if bill else ())
@@ -111,23 +119,23 @@ def reading_of(  # noqa: PLR0911 - one line for each kind of object
             return Reading()
 
 
-def _handles(subject: Object, *names: str) -> frozenset[str]:
+def reading_of_charge(intent: Mapping[str, Any], credits_by_plan: Mapping[str, int]) -> Reading:
+    """Return what a payment with a saved card says, by an event or by the answer to the request for it."""
+    paid = _sold(intent["metadata"], intent["amount"], credits_by_plan, is_paid=intent["status"] == "succeeded")
+    return Reading(_handles(intent, "id", "latest_charge", "invoice"), paid)
+
+
+def _handles(subject: Mapping[str, Any], *names: str) -> frozenset[str]:
     return frozenset(str(subject[name]) for name in names if subject.get(name))
 
 
-def _sold(kind: str, session: Object, credits_by_plan: Mapping[str, int]) -> tuple[Claim, ...]:
-    metadata = session["metadata"]
+def _sold(metadata: Object, amount: int, credits_by_plan: Mapping[str, int], *, is_paid: bool) -> tuple[Claim, ...]:
     if not metadata.get("userId"):
         return ()
-    is_paid = session["payment_status"] != "unpaid" and not kind.endswith(("failed", "expired"))
-    return (
-        Sold(
-            customer=metadata["userId"],
-            credits=credits_by_plan[metadata["plan"]],
-            amount=session["amount_total"],
-            is_paid=is_paid,
-        ),
-    )
+    # What is on sale may have changed since: the terms of a sale stand in its metadata.
+    credits_text = metadata.get(TERMS_KEY, "").partition("/")[0]
+    sold = int(credits_text) if credits_text else credits_by_plan[metadata["plan"]]
+    return (Sold(customer=metadata["userId"], credits=sold, amount=amount, is_paid=is_paid),)
 
 
 def _refunded(charge: Object) -> tuple[Claim, ...]:

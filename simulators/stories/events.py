@@ -30,6 +30,14 @@ class Event:
         return str(self._reported["type"])
 
     @property
+    def is_switched(self) -> bool:
+        """Return whether it shows a subscription at the price of another plan than its metadata names."""
+        subject = self._reported["data"]["object"]
+        prices = [item.get("price") or {} for item in (subject.get("items") or {}).get("data", [])]
+        plans = {plan for price in prices if (plan := price.get("metadata", {}).get("credence_plan"))}
+        return bool(plans) and subject["metadata"].get("plan") not in plans
+
+    @property
     def api_version(self) -> str:
         """Return the version of Stripe's API whose shapes it has."""
         return str(self._reported.get("api_version"))

@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 
 from simulators.stories.invoices import PERIOD, REST, Bill, Note, SoldTime, TimeBack
-from simulators.stories.kept_bills import PLAN_KEY
+from simulators.stories.kept_bills import PLAN_KEY, credits_of
 from simulators.stripe.objects import Object
 
 
@@ -77,7 +77,7 @@ def _sold(line: Object, invoice: Object, metadata: Object, sale: SaleTerms) -> S
         kind=REST if is_rest else PERIOD,
         plan=plan,
         interval=price["recurring"]["interval"] if price else "month",
-        credits=sale.credits_by_plan[plan],
+        credits=credits_of(price, sale.credits_by_plan) if sale.prices and price else sale.credits_by_plan[plan],
         unit=unit,
         quantity=line["quantity"],
         amount=line["amount"],

@@ -1,6 +1,7 @@
 """Reads a subscription's invoices and credit notes from the stand-in's own books, not from Stripe's shapes."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from simulators.stories.invoices import PERIOD, REST, Bill, Note, SoldTime, TimeBack
 from simulators.stripe.account.lines import LINES_CHANGE, net
@@ -8,6 +9,15 @@ from simulators.stripe.objects import Object
 
 PLAN_KEY = "credence_plan"
 """Metadata of a price that says which plan it is of."""
+
+CREDITS_KEY = "credence_credits"
+"""Metadata of a price that was pushed: the credits of one of its periods, whatever the plan brings now."""
+
+
+def credits_of(price: Mapping[str, Any], credits_by_plan: Mapping[str, int]) -> int:
+    """Return the credits that one period at a plan's price brings."""
+    given = price["metadata"].get(CREDITS_KEY)
+    return int(given) if given else credits_by_plan[price["metadata"][PLAN_KEY]]
 
 
 def bill_of(kept: Object, customer: str, credits_by_plan: Mapping[str, int], version: str) -> Bill:
@@ -41,13 +51,12 @@ def note_of(kept: Object) -> Note:
 def _sold(line: Object, of: Object, credits_by_plan: Mapping[str, int], version: str) -> SoldTime:
     price, off = line["_price"], line["amount"] - net(line)
     is_discounted = bool(of["discounts"] or line["discounts"] or line["discount_amounts"])
-    plan = price["metadata"][PLAN_KEY]
     return SoldTime(
         line=line["id"],
         kind=REST if line["_proration"] else PERIOD,
-        plan=plan,
+        plan=price["metadata"][PLAN_KEY],
         interval=price["recurring"]["interval"],
-        credits=credits_by_plan[plan],
+        credits=credits_of(price, credits_by_plan),
         unit=price["unit_amount"],
         quantity=line["quantity"],
         amount=line["amount"],

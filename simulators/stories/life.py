@@ -13,6 +13,7 @@ from simulators.stripe.account.lines import LINES_CHANGE, net
 from simulators.stripe.account.subscription_shapes import Terms
 from simulators.stripe.amounts import rounded
 from simulators.stripe.objects import API_VERSION, Object
+from simulators.stripe.selling.schedules import schedule
 
 HOUR = 60 * 60
 DAY = 24 * HOUR
@@ -75,6 +76,18 @@ class Life(PurchaseLife):
         price = self.price(plan) if plan is not None else None
         events = self.account.billing.change(subscription, price=price, quantity=quantity, invoice_now=at_once)
         self._remember_periods(events)
+
+    def switch(self, subscription: str, plan: Plan, *, at_period_end: bool = False) -> None:
+        """Let a customer switch to another plan in the portal: at once, prorated and billed, or with the next period.
+
+        The subscription's metadata stays as it was.
+        """
+        if not at_period_end:
+            self.change(subscription, plan, at_once=True)
+            return
+        found = self.account.kept("subscription", subscription)
+        with self.account.lock:
+            schedule(self.account, found, self.account.kept("price", self.price(plan)))
 
     def add_something_else(self, subscription: str, amount: int) -> None:
         """Let a subscription bill something that brings no credits, too."""

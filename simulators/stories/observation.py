@@ -5,6 +5,11 @@ from collections.abc import Mapping
 import attrs
 
 
+def answer_of(intent: str) -> str:
+    """Return the name of the answer that says that a payment was made; it stands among events, as they are reported."""
+    return f"answer {intent}"
+
+
 @attrs.frozen(kw_only=True)
 class ObservedEntry:
     """One entry of an account; what the observer can't see is None."""
@@ -59,13 +64,15 @@ class Observation:
 
     accounts: tuple[ObservedAccount, ...]
     ended: frozenset[str] = frozenset()
-    """Ids of the events that were recorded, and decided for good."""
+    """Ids of the events that were recorded, and decided for good; and the answers to charges that are."""
     waiting: frozenset[str] = frozenset()
     """Ids of those that were recorded, and can't be decided yet."""
     messages_left: int = 0
     changes_left: int = 0
     """Changes of accounts that no worker has brought to the cache."""
     invoices_sent: frozenset[str] = frozenset()
+    charged: Mapping[str, int] = attrs.field(factory=dict)
+    """How often the card was charged for each charge, by its id."""
     answers: Mapping[str, str] = attrs.field(factory=dict)
     """The first answer to each intent, by its key."""
     inconsistencies: tuple[str, ...] = ()

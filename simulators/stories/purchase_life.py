@@ -1,6 +1,7 @@
 """Plays one-time purchases on a simulated Stripe account, and what takes the money back: refunds and disputes."""
 
 import json
+import uuid
 from collections.abc import Iterable
 
 from simulators.stories.acts import (
@@ -16,13 +17,17 @@ from simulators.stories.acts import (
 )
 from simulators.stories.customers import Customer, Payment, Plan
 from simulators.stories.events import Event
-from simulators.stories.kept_bills import PLAN_KEY
+from simulators.stories.kept_bills import CREDITS_KEY, PLAN_KEY
 from simulators.stripe.account.account import StripeAccount
+from simulators.stripe.account.prices import new_price, new_product, recurring
+from simulators.stripe.account.shapes import charge
 from simulators.stripe.objects import API_VERSION, Object
 from simulators.stripe.ordering.orders import Order, OrderedItem
 
 PAGE = "https://checkout.stripe.test"
 SHOP = "https://shop.test"
+PUSHED_KEY = "credence_pushed"
+"""Metadata of a price that was pushed."""
 
 
 class PurchaseLife:
@@ -39,6 +44,8 @@ class PurchaseLife:
         self.acts: list[Act] = []
         self._invoices = invoices
         self._prices: dict[str, str] = {}
+        self.charged: list[Object] = []
+        """The payments with saved cards, as Stripe answers the requests for them."""
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -47,8 +54,9 @@ class PurchaseLife:
 
     @property
     def prices(self) -> tuple[Object, ...]:
-        """Return the prices of what recurs, as Stripe reports them."""
-        return tuple(dict(price) for price in self.account.all_kept("price") if price["recurring"])
+        """Return the prices of what recurs, or was pushed, as Stripe reports them."""
+        every = self.account.all_kept("price")
+        return tuple(dict(price) for price in every if price["recurring"] or price["metadata"].get(PUSHED_KEY))
 
     def price(self, plan: Plan) -> str:
         """Return the id of a plan's price on the account."""
@@ -57,6 +65,38 @@ class PurchaseLife:
                 plan.price, plan.interval or "month", currency=plan.currency, metadata={PLAN_KEY: plan.id}
             )
         return self._prices[plan.id]
+
+    def push(self, plan: Plan) -> str:
+        """Let the merchant push a plan on these terms: another price for new sales, and the one before is archived.
+
+        Gives the price's id.
+        """
+        product, marks = f"credence_{plan.id}", {PLAN_KEY: plan.id, CREDITS_KEY: str(plan.credits), PUSHED_KEY: "yes"}
+        with self.account.lock:
+            if not self.account.has("product", product):
+                new_product(self.account, plan.id, id=product)
+            for older in self.account.all_kept("price"):
+                if older["product"] == product:
+                    older |= {"active": False, "lookup_key": None}
+            recurs = recurring(plan.interval or "month") if plan.mode == "subscription" else None
+            made = new_price(self.account, plan.price, plan.currency, product=product, recurring=recurs, metadata=marks)
+            made["lookup_key"] = f"credence_{plan.id}_{plan.currency}"
+            self.account.kept("product", product)["default_price"] = made["id"]
+        self._prices[plan.id] = made["id"]
+        return str(made["id"])
+
+    def charge(self, customer: Customer, plan: Plan) -> Payment:
+        """Let the service charge a customer's saved card for a plan, off session."""
+        payer = self.account.new_customer(customer.email)
+        name = str(uuid.uuid5(uuid.NAMESPACE_OID, self.account.new_id("")))
+        metadata = {**metadata_of(customer, plan), "credence_charge": name}
+        intent = self.account.new_intent(plan.price, plan.currency, metadata=metadata, customer_id=payer)
+        self.account.keep(charge(intent["latest_charge"], intent, created=self.account.now(), invoice=None))
+        self.account.report("payment_intent.succeeded", intent)
+        self.charged.append(self.account.shown(intent))
+        bought = Bought(customer=customer.user_id, payment=intent["id"], credits=plan.credits, amount=plan.price)
+        self.acts += [bought, Paid(payment=intent["id"])]
+        return Payment(id=intent["id"], amount=plan.price, intent=intent["id"])
 
     def buy(self, customer: Customer, plan: Plan, *, method: str = "card") -> Payment:
         """Let a customer buy a plan once, by one of the stand-in's methods."""

@@ -1,11 +1,15 @@
 """Let a world come to rest: workers work, time passes, until nothing is left that could still happen."""
 
+from collections.abc import Sequence
+
 from simulators.system.stepping import Raised, Task
 from simulators.system.system import Job, Work, World
 
 JOBS = ("inbox", "outbox", "cache")
 """Not `expire`: what a period's end takes is no part of what the customers' acts are worth."""
 
+LEASE_SECONDS = 150
+"""Longer than a process has a charge of a saved card for itself."""
 PAUSE_SECONDS = 3600
 """Longer than any lease or backoff of the service."""
 MAX_ROUNDS = 12
@@ -30,14 +34,14 @@ def do(world: World, job: Job) -> object:
     return task.outcome.value
 
 
-def settle(world: World, *, rounds: int = MAX_ROUNDS) -> None:
+def settle(world: World, *, rounds: int = MAX_ROUNDS, jobs: Sequence[str] = JOBS) -> None:
     """Let workers work until two rounds with a pause between them find nothing due: no claim outlives it.
 
     What never ends, an event that stays parked, say, is left after so many rounds.
     """
     was_idle = False
     for _ in range(rounds):
-        is_idle = sum(int(str(do(world, Work(job)))) for job in JOBS) == 0
+        is_idle = sum(int(str(do(world, Work(job)))) for job in jobs) == 0
         if is_idle and was_idle:
             return
         was_idle = is_idle

@@ -7,13 +7,13 @@ a new field of one is forked and compared from the day it exists.
 import enum
 import hashlib
 from collections.abc import Callable, Hashable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
 import attrs
 
-_ATOMS = (str, int, float, bool, bytes, type(None), Fraction, datetime, enum.Enum)
+_ATOMS = (str, int, float, bool, bytes, type(None), Fraction, datetime, timedelta, enum.Enum)
 
 
 def forked(value: Any, known: dict[int, Any]) -> Any:

@@ -31,6 +31,7 @@ SAMPLE = (
     "no second decision after a conflict",
     "the event in a second write",
     "the last refund wins",
+    "the answer to a charge is a payment of its own",
     "what a merged row knew is forgotten",
 )
 CARELESS = "the cache is written without a version"

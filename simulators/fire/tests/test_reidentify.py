@@ -29,6 +29,10 @@ def made(*, seed: int = 7, count: int = 2 * len(LIFE)) -> Schedule:
     return load_schedule(LIFE, PLANS, count=count, seed=seed)
 
 
+def bodies(schedule: Schedule) -> str:
+    return "".join(event.body for event in schedule.events)
+
+
 def users(schedule: Schedule) -> list[User]:
     return [
         User(id=f"00000000-0000-0000-0000-{place:012}", email=f"synthetic+a-{place}@example.test")
@@ -71,6 +75,33 @@ def test_reidentified_it_shares_no_id_with_what_was_fired_before() -> None:
     assert not [user for user in schedule.users if user.id in text or (user.email or "?") in text]
     again = reidentify(schedule, users(schedule), word="b", now=NOW)
     assert not after & set(ids.findall("".join(event.body for event in again.events)))
+
+
+def test_reidentified_a_charge_has_another_id() -> None:
+    """Each charge of a saved card is another one, in each run."""
+    schedule = made()
+    charges = [
+        set(re.findall(r'"credence_charge": "([^"]+)"', one))
+        for one in map(
+            bodies,
+            (
+                schedule,
+                reidentify(schedule, users(schedule), word="a", now=NOW),
+                reidentify(schedule, users(schedule), word="b", now=NOW),
+            ),
+        )
+    ]
+    assert len(set().union(*charges)) == sum(map(len, charges)) >= 3
+
+
+def test_pushed_prices_are_shown() -> None:
+    """The target's Stripe does not know them, so invoices that are billed at them show what they sell."""
+    (life,) = (one for one in LIFE if one.name == "switched in the portal")
+    schedule = load_schedule([life], PLANS, count=8, seed=7)
+    invoices = [json.loads(event.body)["data"]["object"] for event in schedule.events if event.type == "invoice.paid"]
+    prices = [line["price"] for invoice in invoices for line in invoice["lines"]["data"]]
+    assert {"monthly"} == {price["metadata"]["credence_plan"] for price in prices}
+    assert {"100", "80"} == {price["metadata"]["credence_credits"] for price in prices}
 
 
 def test_reidentified_it_begins_now() -> None:

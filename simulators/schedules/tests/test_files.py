@@ -42,7 +42,17 @@ EVERYTHING = Schedule(
     plans=({"id": "starter", "credits": 50, "price": 500, "currency": "usd", "mode": "payment"},),
     events=(Event(body=BODY),),
     acts=({"act": "Refunded", "amount": 250},),
-    uses=({"act": "spend", "customer": ADA, "key": "a portrait", "credits": 30, "hold": None, "lasts": 86_400},),
+    uses=(
+        {
+            "act": "spend",
+            "customer": ADA,
+            "key": "a portrait",
+            "credits": 30,
+            "hold": None,
+            "lasts": 86_400,
+            "plan": None,
+        },
+    ),
     payments=({"links": ["payment_intent:pi_1"], "ours": True},),
     steps=(
         SignUp(user=ADA),
