@@ -113,7 +113,7 @@ def test_what_prevents_a_push_is_said(
 
 @pytest.mark.parametrize("path", ["/v1/products", "/v1/prices"])
 def test_a_permission_that_is_missing_is_named(deployment: Deployment, shop: dict[str, str], path: str) -> None:
-    """As Stripe's Dashboard names it, for what was asked first: to find a product, or to make a price. Once the key has it, the push goes on."""
+    """As the Dashboard names it: to find a product is to read. Once the key has it, the push goes on."""
     deployment.stripe.fail_next(status=403, path=path)
     code, said = deployment.command("plans", "push", **shop)
     permission = "Prices: Write" if path == "/v1/prices" else "Products: Read"
