@@ -10,14 +10,14 @@ import attrs
 
 from adapters.memory.accounts import MemoryAccounts
 from adapters.memory.audit import MemoryAudit
-from adapters.memory.customers import MemoryCustomerLinks
 from adapters.memory.grants import MemoryGrants
 from adapters.memory.inbox import MemoryInbox
 from adapters.memory.outbox import MemoryOutbox
 from adapters.memory.posted import with_posted
-from adapters.memory.price_book import MemoryPriceBook
 from adapters.memory.purchases import MemoryPurchases, earliest_time, held_subscriptions, subscription_of
 from adapters.memory.refusals import affected_users, is_outdated, is_uncovered
+from adapters.memory.selling.customers import MemoryCustomerLinks
+from adapters.memory.selling.price_book import MemoryPriceBook
 from adapters.memory.walk import MemoryWalk
 from domain.changes.changes import (
     Change,

@@ -10,10 +10,10 @@ import pytest
 
 from adapters.batching.group_commit import GroupCommit
 from adapters.memory.audit import MemoryAudit
-from adapters.memory.customers import MemoryCustomerLinks
 from adapters.memory.inbox import MemoryInbox
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.outbox import MemoryOutbox
+from adapters.memory.selling.customers import MemoryCustomerLinks
 from adapters.memory.walk import MemoryWalk
 from adapters.postgres.audit import SqlAudit
 from adapters.postgres.customers import SqlCustomerLinks

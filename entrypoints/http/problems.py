@@ -20,7 +20,6 @@ from domain.ports.payment_provider import (
     PaymentsRefused,
     PaymentsUnavailable,
 )
-from domain.ports.portal import PortalNotSetUp
 from domain.upkeep.synthetic_users import MAX_USERS, InvalidTag, WrongNumberOfUsers
 from domain.usecases.check_out import UnknownSession
 from domain.usecases.limit_rates import RateExceeded
@@ -28,15 +27,12 @@ from domain.usecases.read_account import UnknownUser
 from domain.usecases.read_hold import UnknownHold
 from domain.usecases.record_payment import CommitRejected
 from domain.usecases.retry_inbox import NoSale, NotClaimable, UnknownEvent
-from domain.usecases.selling.charge import NoPack
-from domain.usecases.selling.sellable_plans import AlreadySubscribed, UnknownPlan
 from domain.usecases.synthetic_users import LiveDeployment
 from domain.values.accounts import InvalidUserId
 from entrypoints.auth.authenticator import Forbidden, MalformedHeader, Unauthenticated
 from entrypoints.auth.jwks import AuthUnavailable
 from entrypoints.hints import unclaimable
 from entrypoints.http.openapi import PROBLEM
-from entrypoints.http.refused_wishes import REFUSED_WISHES
 from entrypoints.http.selling_problems import SELLING_REFUSALS
 from entrypoints.http.validation_messages import humanize
 from entrypoints.telemetry.requests import current_request
@@ -80,7 +76,6 @@ def raw_problem(status: HTTPStatus, kind: str, detail: str, request_id: str) -> 
 
 
 _REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
-    **REFUSED_WISHES,
     **SELLING_REFUSALS,
     InvalidBody: (HTTPStatus.BAD_REQUEST, "invalid-body", "Invalid body: {0.reason}."),
     InvalidUserId: (HTTPStatus.BAD_REQUEST, "invalid-user-id", "user_id must be a UUID."),
@@ -88,13 +83,6 @@ _REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
     Unauthenticated: (HTTPStatus.UNAUTHORIZED, "unauthenticated", "{0.reason}"),
     Forbidden: (HTTPStatus.FORBIDDEN, "forbidden", "{0.reason}"),
     UnknownUser: (HTTPStatus.NOT_FOUND, "unknown-user", "The user is not in public.users."),
-    UnknownPlan: (HTTPStatus.NOT_FOUND, "unknown-plan", "No such plan is for sale; GET /plans lists them."),
-    NoPack: (
-        HTTPStatus.CONFLICT,
-        "not-a-pack",
-        "A saved card can be charged for one pack of a fixed price, without automatic tax. Start a checkout instead.",
-    ),
-    AlreadySubscribed: (HTTPStatus.CONFLICT, "already-subscribed", "The account already has this free plan."),
     UnknownSession: (HTTPStatus.NOT_FOUND, "unknown-session", "You have no such checkout session."),
     UnknownHold: (HTTPStatus.NOT_FOUND, "unknown-hold", "There is no such hold."),
     UnknownEvent: (HTTPStatus.NOT_FOUND, "unknown-event", "There is no such event."),
@@ -139,7 +127,6 @@ _REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
         "Stripe could not be reached; try again.",
     ),
     PaymentsRefused: (HTTPStatus.BAD_GATEWAY, "payments-refused", "Stripe refused this; the service's log says why."),
-    PortalNotSetUp: (HTTPStatus.CONFLICT, "portal-not-set-up", "The operator has not set up the portal at Stripe."),
     CheckoutDiffers: (
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "key-reused",

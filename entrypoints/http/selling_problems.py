@@ -1,10 +1,13 @@
-"""Maps each refusal of a change of a subscription to a status, a stable name and what to do."""
+"""Maps each refusal of what sells to a status, a stable name and what to do."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
 
+from domain.decisions.quotes import AmountIsFixed, AmountRefused, CurrencyRefused, QuantityRefused
+from domain.ports.portal import PortalNotSetUp
 from domain.ports.subscription_changes import ChangeDeclined, ChangeRefused
 from domain.usecases.selling.change_subscription import ChangeKeyExpired, ChangeKeyReused
+from domain.usecases.selling.charge import NoPack
 from domain.usecases.selling.foresight import Unforeseeable
 from domain.usecases.selling.plan_changes import (
     AlreadyOnPlan,
@@ -23,9 +26,38 @@ from domain.usecases.selling.read_subscriptions import (
     SeveralSubscriptions,
     UnknownSubscription,
 )
-from domain.usecases.selling.sellable_plans import HasSubscription
+from domain.usecases.selling.sellable_plans import AlreadySubscribed, HasSubscription, UnknownPlan
 
 SELLING_REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
+    UnknownPlan: (HTTPStatus.NOT_FOUND, "unknown-plan", "No such plan is for sale; GET /plans lists them."),
+    QuantityRefused: (
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "invalid-quantity",
+        "The quantity of this plan must be between {0.least} and {0.most}.",
+    ),
+    AmountRefused: (
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "invalid-amount",
+        "The buyer chooses the amount of this plan: it must be between {0.least} and {0.most} minor units of "
+        "{0.currency}.",
+    ),
+    AmountIsFixed: (
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "invalid-amount",
+        "This plan has a fixed price; leave the amount out.",
+    ),
+    CurrencyRefused: (
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "invalid-currency",
+        "This plan is not sold in that currency; GET /plans lists its prices.",
+    ),
+    NoPack: (
+        HTTPStatus.CONFLICT,
+        "not-a-pack",
+        "A saved card can be charged for one pack of a fixed price, without automatic tax. Start a checkout instead.",
+    ),
+    PortalNotSetUp: (HTTPStatus.CONFLICT, "portal-not-set-up", "The operator has not set up the portal at Stripe."),
+    AlreadySubscribed: (HTTPStatus.CONFLICT, "already-subscribed", "The account already has this free plan."),
     HasSubscription: (
         HTTPStatus.CONFLICT,
         "subscription-exists",

@@ -8,9 +8,10 @@ import attrs
 import pytest
 
 from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
-from adapters.memory.charges import MemoryCharges, MemorySavedCards
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.payments import MemoryPayments
+from adapters.memory.selling.charges import MemoryCharges
+from adapters.memory.selling.saved_cards import MemorySavedCards
 from domain.changes.inbox import EventStatus
 from domain.payments.charges import ChargeId, NewCharge
 from domain.payments.purchases import Link, PaymentStatus, Purchase, PurchaseId

@@ -11,9 +11,9 @@ from typing import Any, Self
 import attrs
 
 from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
-from adapters.memory.charges import MemoryCharges
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.payments import MemoryPayments
+from adapters.memory.selling.charges import MemoryCharges
 from adapters.stripe.objects.prices import read_price
 from domain.payments.purchases import Link
 from domain.ports.cache import CacheUnavailable

@@ -6,9 +6,9 @@ from typing import Any
 import attrs
 
 from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
-from adapters.memory.charges import MemoryCharges
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.payments import MemoryPayments
+from adapters.memory.selling.charges import MemoryCharges
 from features.harness.selling.cards import WorldCards
 from features.harness.selling.catalogue import WorldCatalogue
 

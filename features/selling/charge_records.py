@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self
 import asyncpg
 import msgspec
 
-from adapters.memory.charges import MemoryCharges
+from adapters.memory.selling.charges import MemoryCharges
 from adapters.postgres.charges import SqlCharges
 from adapters.postgres.direct_rpc import PostgresRpc
 from domain.payments.charges import Charge

@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from adapters.memory.price_book import MemoryPriceBook
+from adapters.memory.selling.price_book import MemoryPriceBook
 from adapters.postgres.direct_rpc import PostgresRpc
 from adapters.postgres.price_book import SqlPriceBook
 from adapters.stripe.checkout import StripeCheckouts

@@ -15,10 +15,10 @@ import attrs
 import pytest
 
 from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
-from adapters.memory.charges import MemorySavedCards
-from adapters.memory.customers import LEDGER_ID, MemoryCustomers
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.payments import MemoryPayments
+from adapters.memory.selling.customers import LEDGER_ID, MemoryCustomers
+from adapters.memory.selling.saved_cards import MemorySavedCards
 from domain.changes.inbox import EventStatus
 from domain.payments.charges import AuthenticationRequired, Charge, ChargeId, ChargeStatus, Declined, Paid, Undecided
 from domain.ports.customers import Customer

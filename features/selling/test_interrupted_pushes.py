@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
-from adapters.memory.customers import MemoryCustomers
+from adapters.memory.selling.customers import MemoryCustomers
 from domain.ports.provider_catalogue import PermissionMissing
 from domain.usecases.check_out import CheckoutService
 from domain.usecases.read_account import AccountReader

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import adapters.postgres
-from adapters.postgres.answers import SHAPES
+from adapters.postgres.answer_shapes import SHAPES
 from adapters.postgres.audit import SqlAudit
 from adapters.postgres.charges import SqlCharges
 from adapters.postgres.customers import SqlCustomerLinks

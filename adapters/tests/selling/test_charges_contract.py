@@ -10,8 +10,8 @@ from typing import Any
 import attrs
 import pytest
 
-from adapters.memory.charges import MemoryCharges
 from adapters.memory.ledger import MemoryLedger
+from adapters.memory.selling.charges import MemoryCharges
 from adapters.postgres.charges import SqlCharges
 from adapters.system.clock import SystemClock
 from domain.payments.charges import (

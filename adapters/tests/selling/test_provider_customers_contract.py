@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import attrs
 import pytest
 
-from adapters.memory.customers import MemoryCustomers
+from adapters.memory.selling.customers import MemoryCustomers
 from adapters.stripe.connection import StripeConnection
 from adapters.stripe.customers import StripeCustomers
 from domain.ports.customers import Customer, CustomerMissing, CustomerOwner

@@ -2,8 +2,8 @@
 
 import attrs
 
-from adapters.memory.customers import MemoryCustomers
 from adapters.memory.ledger import MemoryLedger
+from adapters.memory.selling.customers import MemoryCustomers
 from domain.usecases.selling.customers import CustomerService
 from domain.values.accounts import UserId
 from domain.values.customers import CustomerId

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from adapters.memory.charges import KEYS_LAST
+from adapters.memory.selling.saved_cards import KEYS_LAST
 from adapters.stripe.objects.fields import own_id
 from adapters.stripe.objects.payment_intents import CHARGE_KEY, read_payment_intent
 from domain.payments.charges import Charge, ChargeId, Outcome, Paid, SavedCard

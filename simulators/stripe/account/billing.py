@@ -23,8 +23,8 @@ class StripeBilling:
         self._books = books
         self._collecting = collecting
         self._drafts: dict[str, Object] = {}
+        # Each invoice that was sent, with the request's idempotency key.
         self.sent: list[tuple[str, str | None]] = []
-        """Each invoice that was sent, with the request's idempotency key."""
 
     def price(
         self,

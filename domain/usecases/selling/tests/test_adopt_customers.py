@@ -3,8 +3,8 @@
 import attrs
 import pytest
 
-from adapters.memory.customers import LEDGER_ID, MemoryCustomers
 from adapters.memory.ledger import MemoryLedger
+from adapters.memory.selling.customers import LEDGER_ID, MemoryCustomers
 from domain.ports.customers import Customer, CustomerUse
 from domain.tests.examples import ADA, BOB, SetClock
 from domain.usecases.selling.adopt_customers import Candidate, CustomerAdopter, Ground, Verdict

@@ -7,10 +7,11 @@ import attrs
 import pytest
 
 from adapters.memory.cache import MemoryQuotaCache, MemorySessionMarkers
-from adapters.memory.charges import MemoryCharges, MemorySavedCards
-from adapters.memory.customers import MemoryCustomers
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.payments import MemoryPayments
+from adapters.memory.selling.charges import MemoryCharges
+from adapters.memory.selling.customers import MemoryCustomers
+from adapters.memory.selling.saved_cards import MemorySavedCards
 from domain.changes.inbox import EventStatus
 from domain.decisions.charging import AfterLookUp, Step, after_look_up, next_step, pause_after
 from domain.payments.charges import (

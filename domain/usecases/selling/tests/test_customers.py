@@ -7,8 +7,8 @@ from typing import Any
 import attrs
 import pytest
 
-from adapters.memory.customers import LEDGER_ID, MemoryCustomerLinks, MemoryCustomers
 from adapters.memory.ledger import MemoryLedger
+from adapters.memory.selling.customers import LEDGER_ID, MemoryCustomerLinks, MemoryCustomers
 from domain.changes.outbox import CUSTOMER_ADDRESS
 from domain.ports.customers import Customer, CustomerLink
 from domain.ports.ledger import LedgerUnavailable, LedgerUntouched

@@ -3,10 +3,10 @@
 import attrs
 import pytest
 
-from adapters.memory.customers import LEDGER_ID, MemoryCustomers
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.payments import MemoryPayments
 from adapters.memory.portal import MemoryPortal
+from adapters.memory.selling.customers import LEDGER_ID, MemoryCustomers
 from domain.changes.changes import Change
 from domain.payments.line_terms import MadePrice
 from domain.payments.reports import Price

@@ -1,0 +1,1 @@
+"""Charges, cards, customers and pushed prices in memory."""
