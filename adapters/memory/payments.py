@@ -5,9 +5,12 @@ from datetime import datetime
 
 import attrs
 
-from domain.payments.purchases import Link, OrderRank, PurchaseId
+from domain.payments.charges import Charge, Paid
+from domain.payments.purchases import Link, OrderRank, PaymentStatus, Purchase, PurchaseId
 from domain.payments.reports import (
+    Attribution,
     Delivery,
+    InboxEvent,
     PaymentReport,
     Price,
     ProviderReport,
@@ -17,6 +20,7 @@ from domain.payments.reports import (
 )
 from domain.payments.subscriptions import SubscriptionId
 from domain.ports.payment_provider import Found, PaymentsRefused, PaymentsUnavailable
+from domain.values.plans import PlanMode
 
 
 class MemoryPayments:
@@ -139,3 +143,26 @@ class MemoryPayments:
     def _answer(self) -> None:
         if self.is_away:
             raise PaymentsUnavailable("away")
+
+
+def paid(intent_id: str, charge: Charge, now: datetime) -> Paid:
+    """Return the outcome of a charge that was paid, with its report."""
+    event = InboxEvent(
+        id=f"reconciled_{intent_id}", type="payment_intent.succeeded", body="{}", livemode=False, object_id=intent_id
+    )
+    return Paid(intent_id, _sale(intent_id, charge, now), event)
+
+
+def _sale(intent_id: str, charge: Charge, now: datetime) -> SaleReport:
+    attribution = Attribution(user_reference=charge.user_id, plan_id=charge.plan_id, terms=charge.terms)
+    return SaleReport(
+        purchase_id=PurchaseId(intent_id),
+        links=frozenset({Link(f"payment_intent:{intent_id}")}),
+        mode=PlanMode.PAYMENT,
+        facts=Purchase(payment=PaymentStatus.PAID, paid_at=now),
+        subtotal=charge.terms.price,
+        paid=charge.terms.price,
+        attribution=attribution,
+        sold_at=now,
+        rank=OrderRank.INTENT,
+    )

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import attrs
 
+from adapters.memory.payments import paid
 from domain.payments.charges import (
     CANCELED,
     Charge,
@@ -16,13 +17,10 @@ from domain.payments.charges import (
     SavedCard,
     Undecided,
 )
-from domain.payments.purchases import Link, OrderRank, PaymentStatus, Purchase, PurchaseId
-from domain.payments.reports import Attribution, InboxEvent, SaleReport
 from domain.ports.coordination import Clock
 from domain.ports.customers import CustomerMissing
 from domain.ports.payment_provider import PaymentsUnavailable
 from domain.values.customers import CustomerId
-from domain.values.plans import PlanMode
 
 KEYS_LAST = timedelta(hours=24)
 """How long a provider remembers an idempotency key; ours forgets it at once then."""
@@ -120,7 +118,7 @@ class MemorySavedCards:
     def _paid_once(self, charge: Charge, now: datetime) -> _Payment | None:
         if charge.id not in self._keys or now - self._keys[charge.id][0] >= KEYS_LAST:
             id_ = f"pi_charge_{next(self._numbers)}"
-            payment = _Payment(id=id_, charge=charge, outcome=self.comes_to or _paid(id_, charge, now))
+            payment = _Payment(id=id_, charge=charge, outcome=self.comes_to or paid(id_, charge, now))
             self.payments.append(payment)
             self._keys[charge.id] = (now, None if self.stores_error else payment)
             self.stores_error = False
@@ -130,25 +128,3 @@ class MemorySavedCards:
         self.arrive()
         if self.is_away:
             raise PaymentsUnavailable("away")
-
-
-def _paid(intent_id: str, charge: Charge, now: datetime) -> Paid:
-    event = InboxEvent(
-        id=f"reconciled_{intent_id}", type="payment_intent.succeeded", body="{}", livemode=False, object_id=intent_id
-    )
-    return Paid(intent_id, _sale(intent_id, charge, now), event)
-
-
-def _sale(intent_id: str, charge: Charge, now: datetime) -> SaleReport:
-    attribution = Attribution(user_reference=charge.user_id, plan_id=charge.plan_id, terms=charge.terms)
-    return SaleReport(
-        purchase_id=PurchaseId(intent_id),
-        links=frozenset({Link(f"payment_intent:{intent_id}")}),
-        mode=PlanMode.PAYMENT,
-        facts=Purchase(payment=PaymentStatus.PAID, paid_at=now),
-        subtotal=charge.terms.price,
-        paid=charge.terms.price,
-        attribution=attribution,
-        sold_at=now,
-        rank=OrderRank.INTENT,
-    )
