@@ -1,4 +1,4 @@
-"""What `credence plans push` says of the portal."""
+"""Print what a push changes of the portal."""
 
 import click
 
