@@ -57,11 +57,11 @@ BACK_AGAIN = switch("in_5", 15.01, (2450, PRO), (450, MONTHLY), made=15.03)
     ],
 )
 async def test_it_takes_from_the_line_that_was_in_force(invoices: list[Payload], expected: int, shape: object) -> None:
-    """That is the newest one of the item, in whatever order the invoices are told."""
+    """That is the newest one of the item, in whatever order the invoices are reported."""
     assert callable(shape)
-    for told in (invoices, list(reversed(invoices))):
+    for reported in (invoices, list(reversed(invoices))):
         world = World()
-        for one in told:
+        for one in reported:
             await world.pay(shape(one))
         assert expected == await world.balance()
         await world.check()

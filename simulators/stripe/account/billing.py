@@ -23,8 +23,7 @@ class StripeBilling:
         self._books = books
         self._collecting = collecting
         self._drafts: dict[str, Object] = {}
-        # Each invoice that was sent, with the request's idempotency key.
-        self.sent: list[tuple[str, str | None]] = []
+        self.sent: list[tuple[str, str | None]] = []  # each invoice that was sent, with the request's idempotency key
 
     def price(
         self,
@@ -238,8 +237,7 @@ class StripeBilling:
         return self._collecting.collect(bill) if is_draft else []
 
     def _end(self, found: Object) -> list[Object]:
-        now = self._books.now()
-        found |= {"status": "canceled", "canceled_at": now, "ended_at": now}
+        found |= {"status": "canceled", **dict.fromkeys(("canceled_at", "ended_at"), self._books.now())}
         for bill in self._drafts.values():
             if bill["_subscription"] == found["id"]:
                 bill["auto_advance"] = False
