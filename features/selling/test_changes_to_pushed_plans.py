@@ -1,6 +1,7 @@
 """Changes of plan meet the catalogue that was pushed: by the price that stands there, in the customer's currency."""
 
 import contextlib
+import uuid
 from collections.abc import AsyncIterator
 
 import attrs
@@ -38,7 +39,7 @@ async def worlds(*plans: Plan) -> AsyncIterator[tuple[SubscribedWorld, PlanPushe
 async def changed_to(world: SubscribedWorld, plan_id: str) -> str:
     """Change the subscription at once, and return the price of its item."""
     wish = ChangeWish(user_id=ADA, plan_id=plan_id, at_once=True)
-    made = await world.changer.change(wish, key=f"to {plan_id} at {world.stripe.account.now()}")
+    made = await world.changer.change(wish, key=uuid.uuid4().hex)
     await world.hear()
     (item,) = made.items
     return str(item.price.id)

@@ -244,6 +244,8 @@ def test_a_buyer_chooses_on_the_pricing_page(story: Story, ada: Customer, page: 
     with page.expect_request("**/checkout/sessions") as asked:
         box.get_by_role("button", name="Buy A box of 7 credits").click()
     assert {"plan": "box", "quantity": 2, "currency": "eur"} == asked.value.post_data_json
+    page.wait_for_url("**/c/pay/*")
+    page.goto(f"{story.service.url}/?user={ada.user_id}")
     topup = page.get_by_role("listitem").filter(has_text="Credits as you like")
     topup.get_by_label("Amount of Credits as you like").fill("37")
     with page.expect_request("**/checkout/sessions") as asked:

@@ -88,6 +88,7 @@ def refused(answer: httpx.Response) -> tuple[int, str]:
 def test_the_answer_of_a_change_brings_nothing_and_its_events_all(story: Story) -> None:
     """The plan and the credits follow when Stripe reports the invoice, whoever asked."""
     account = story.service.stripe.account
+    account.billing.advance(60)
     before = len(account.events)
     body = {"user_id": story.customers["Ada"].user_id, "plan": "team"}
     changed = post(story, "/subscription/change", body, **AS_SERVICE)

@@ -42,14 +42,15 @@ class Accounting:
 
     def __init__(self, schedule: Schedule, plans: Sequence[Plan]) -> None:
         credits = {plan.id: plan.credits for plan in plans}  # noqa: A001 - the field's own word
+        asked = {use.get("hold") for use in schedule.uses}
+        # Without whoever asks for a charge, there is no answer to it.
+        charged = [
+            one for one in schedule.payments if "intent" in one and one["intent"]["metadata"][CHARGE_KEY] in asked
+        ]
         self.readings: Mapping[str, Reading] = {
             event.id: reading_of(event.body, credits, schedule.prices) for event in schedule.events
-        } | answers(schedule.payments, credits)
-        self._answers = {
-            one["intent"]["metadata"][CHARGE_KEY]: answer_of(one["intent"]["id"])
-            for one in schedule.payments
-            if "intent" in one
-        }
+        } | answers(charged, credits)
+        self._answers = {one["intent"]["metadata"][CHARGE_KEY]: answer_of(one["intent"]["id"]) for one in charged}
         self.payments = _payments(self.readings)
         self.customers = {event: buyer for event, group in self.payments.items() for buyer in _buyers(self._in(group))}
         self.customers |= _subscribers(self.readings)

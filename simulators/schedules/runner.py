@@ -105,7 +105,8 @@ class ScheduleRunner(TaskRunner):
             self._let_expire(end)
 
     def _come_to_rest(self) -> None:
-        charges = {place for place, use in enumerate(self.accounting.uses) if use.act == "charge"}
+        uses = enumerate(self.accounting.uses)
+        charges = {place for place, use in uses if use.act == "charge" and use.customer in self.names}
         if charges:
             # Whoever asks for money asks until there is an answer; who was interrupted has let go by then.
             self.asked |= charges

@@ -15,6 +15,7 @@ from adapters.postgres.charges import SqlCharges
 from adapters.postgres.customers import SqlCustomerLinks
 from adapters.postgres.inbox import SqlInbox
 from adapters.postgres.ledger import SqlLedger
+from adapters.postgres.price_book import SqlPriceBook
 from adapters.postgres.rpc import Rpc
 from adapters.postgres.supabase_rpc import SupabaseRpc
 from adapters.postgres.synthetic_users import SqlSyntheticUsers
@@ -28,7 +29,9 @@ from domain.ports.ledger import LedgerRefused, LedgerUnavailable
 from domain.tests.examples import ADA, NOON
 from domain.upkeep.synthetic_users import Tag
 from domain.values.customers import CustomerId
+from domain.values.money import Money
 from domain.values.plans import PlanId
+from domain.values.prices import PlanPrice, PushedPrice
 from simulators.http.server import HttpServer, Request, Response
 
 KEY = "the-secret-service-key"
@@ -46,6 +49,12 @@ CHARGE = Charge(
     attempts=1,
     created_at=NOON,
 )
+PUSHED = PushedPrice(
+    id="price_1",
+    product_id="credence_starter",
+    sells=PlanPrice(plan_id=PlanId("starter"), credits=50, money=Money(amount=500, currency="usd")),
+    is_for_sale=True,
+)
 
 CALLS: dict[str, Callable[[Rpc], Awaitable[object]]] = {
     "ledger_read": lambda rpc: SqlLedger(rpc).read(SnapshotQuery()),
@@ -59,6 +68,7 @@ CALLS: dict[str, Callable[[Rpc], Awaitable[object]]] = {
     "account_notify_below": lambda rpc: SqlLedger(rpc).set_threshold(ADA, 5),
     "account_transactions": lambda rpc: SqlLedger(rpc).entries(ADA, before_version=None, limit=5),
     "balance_at": lambda rpc: SqlLedger(rpc).balance_at(ADA, NOON),
+    "account_subscriptions": lambda rpc: SqlLedger(rpc).subscriptions_of(ADA),
     "charge_open": lambda rpc: SqlCharges(rpc, SystemClock()).claim("key", ADA, "starter", lease=LEASE),
     "charge_claim_due": lambda rpc: SqlCharges(rpc, SystemClock()).claim_due(lease=LEASE),
     "charge_change": lambda rpc: SqlCharges(rpc, SystemClock()).postpone(CHARGE, 5),
@@ -66,6 +76,8 @@ CALLS: dict[str, Callable[[Rpc], Awaitable[object]]] = {
     "customer_link": lambda rpc: SqlCustomerLinks(rpc).link(ADA, CustomerId("cus_1"), email=None),
     "customer_deleted": lambda rpc: SqlCustomerLinks(rpc).note_deleted(CustomerId("cus_1")),
     "customers_linked": lambda rpc: SqlCustomerLinks(rpc).linked([CustomerId("cus_1")], [ADA]),
+    "stripe_prices_pushed": lambda rpc: SqlPriceBook(rpc).pushed(),
+    "stripe_prices_record": lambda rpc: SqlPriceBook(rpc).record(PUSHED),
     "inbox_claim": lambda rpc: SqlInbox(rpc).claim_waiting(5, lease_seconds=60),
     "inbox_event": lambda rpc: SqlInbox(rpc).find("evt_1"),
     "inbox_list": lambda rpc: SqlInbox(rpc).page(statuses=frozenset({EventStatus.PARKED}), before=None, limit=5),
@@ -93,6 +105,7 @@ CALLS: dict[str, Callable[[Rpc], Awaitable[object]]] = {
 }
 LISTS = frozenset(
     {
+        "account_subscriptions",
         "accounts_with_overdue",
         "account_transactions",
         "customers_linked",
@@ -101,6 +114,7 @@ LISTS = frozenset(
         "inbox_known",
         "outbox_claim",
         "outbox_failures",
+        "stripe_prices_pushed",
         "validate_credits_consistency",
         "accounts_after",
         "accounts_of",

@@ -6,7 +6,6 @@ from typing import Any
 import attrs
 
 from domain.payments import line_plans
-from domain.payments.charges import Paid
 from domain.payments.purchases import PurchaseId
 from domain.usecases.record_payment import PaymentRecorder
 from domain.usecases.selling.charge_attempts import ChargeAttempts
@@ -16,14 +15,12 @@ from features.harness.selling.cards import WorldCards
 from simulators.stories.checkers import Checker
 
 
-def _final_first(_: Any) -> Callable[..., Any]:
-    async def finished_wrong(self: ChargeAttempts, charge: Any, outcome: Any) -> Any:
-        finished = await self.records.finish(charge, outcome)
-        if isinstance(outcome, Paid):
-            await self.recorder.record(None, outcome.report)
-        return finished
+def _final_first(credited: Callable[..., Any]) -> Callable[..., Any]:
+    async def credited_wrong(self: ChargeAttempts, charge: Any, paid: Any) -> Any:
+        await self.records.finish(charge, paid)
+        return await credited(self, charge, paid)
 
-    return finished_wrong
+    return credited_wrong
 
 
 def _of_its_own(record: Callable[..., Any]) -> Callable[..., Any]:
@@ -77,7 +74,7 @@ BUGS = (
         description="A process that dies in between leaves a charge that was paid, and nobody credits.",
         case="charge answered",
         checker=Checker.CHARGE_LOST,
-        patches=(Patch(ChargeAttempts, "_finished", _final_first),),
+        patches=(Patch(ChargeAttempts, "_is_credited", _final_first),),
     ),
     Bug(
         name="the answer to a charge is a payment of its own",
