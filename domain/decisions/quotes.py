@@ -54,6 +54,11 @@ class CurrencyRefused(Unsellable):
 
     currencies: tuple[str, ...]
 
+    @property
+    def listed(self) -> str:
+        """Return the currencies in which it is sold, separated by commas."""
+        return ", ".join(self.currencies)
+
 
 @attrs.frozen(kw_only=True)
 class Quote:

@@ -49,7 +49,7 @@ SELLING_REFUSALS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
     CurrencyRefused: (
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "invalid-currency",
-        "This plan is not sold in that currency; GET /plans lists its prices.",
+        "This plan is not sold in that currency; it is in {0.listed}. GET /plans lists its prices.",
     ),
     NoPack: (
         HTTPStatus.CONFLICT,

@@ -49,7 +49,7 @@ REFUSED = {
     "too little": ({"plan": "topup", "amount": 999}, "invalid-amount", "between 1000 and 50000"),
     "too much": ({"plan": "topup", "amount": 50_001}, "invalid-amount", "between 1000 and 50000"),
     "too many yen": ({"plan": "topup", "amount": 100_001, "currency": "jpy"}, "invalid-amount", "100000 minor units"),
-    "pounds": ({"plan": "box", "currency": "gbp"}, "invalid-currency", "GET /plans"),
+    "pounds": ({"plan": "box", "currency": "gbp"}, "invalid-currency", "usd, eur"),
     "euros in upper case": ({"plan": "box", "currency": "EUR"}, "invalid-currency", "GET /plans"),
     "no currency": ({"plan": "box", "currency": ""}, "invalid-currency", "GET /plans"),
 }

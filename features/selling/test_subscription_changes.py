@@ -20,9 +20,11 @@ AS_SERVICE = {"Authorization": f"Bearer {SERVICE_KEY}"}
 
 @pytest.fixture
 def story(selling_service: Service) -> Iterator[Story]:
-    """Ada, who subscribed to 100 credits a month."""
+    """Ada, who subscribed to 100 credits a month, a minute ago."""
     story = Story(selling_service)
     subscribe(story, "Ada", "monthly")
+    # Stripe dates to the second: a change within the one in which the subscription began has no order.
+    selling_service.stripe.account.billing.advance(60)
     yield story
     assert [] == story.rows("select * from public.validate_credits_consistency()")
 
@@ -88,7 +90,6 @@ def refused(answer: httpx.Response) -> tuple[int, str]:
 def test_the_answer_of_a_change_brings_nothing_and_its_events_all(story: Story) -> None:
     """The plan and the credits follow when Stripe reports the invoice, whoever asked."""
     account = story.service.stripe.account
-    account.billing.advance(60)
     before = len(account.events)
     body = {"user_id": story.customers["Ada"].user_id, "plan": "team"}
     changed = post(story, "/subscription/change", body, **AS_SERVICE)
@@ -154,6 +155,9 @@ def test_time_that_was_not_billed_is_not_given_back(story: Story) -> None:
     """Neither at a price of the next period, nor of an invoice that is unpaid; changed back, it is as before."""
     user = {"user_id": story.customers["Ada"].user_id}
     assert 200 == post(story, "/subscription/change", {"plan": "light", "when": "period_end"}).status_code
+    later = {**user, "when": "period_end", "give_back": True}
+    for path in ("/subscription/cancel", "/subscription/cancel/preview"):
+        assert (422, "not-at-once") == refused(post(story, path, later, **AS_SERVICE))
     ended = {**user, "when": "now", "give_back": True}
     assert (409, "change-pending") == refused(post(story, "/subscription/change", {"plan": "team"}))
     assert (409, "change-pending") == refused(post(story, "/subscription/cancel", ended, **AS_SERVICE))

@@ -1,6 +1,7 @@
 """`/subscription`: what an account subscribes to, and its change or end, each with a preview of money and credits."""
 
 import hashlib
+from http import HTTPStatus
 from typing import Annotated
 
 from litestar import get, post
@@ -14,6 +15,7 @@ from entrypoints.auth.authenticator import Caller, Forbidden, SignedInUser
 from entrypoints.http.dependencies import requested_account
 from entrypoints.http.openapi import problem_responses
 from entrypoints.http.operation_answers import IdempotencyKey
+from entrypoints.http.problems import problem
 from entrypoints.http.request_bodies import KEY_WANTED
 from entrypoints.http.subscription_answers import (
     CancelRequest,
@@ -28,6 +30,8 @@ from entrypoints.http.subscription_answers import (
 )
 from entrypoints.http.timestamps import parse_timestamp
 from entrypoints.services import Services
+
+MOMENT_WANTED = "proration_date must be that of a preview, a time with its offset from UTC."
 
 _REFUSED = (400, 401, 402, 403, 404, 408, 409, 413, 422, 429, 502, 503)
 
@@ -112,7 +116,7 @@ def _change_of(data: ChangeRequest, caller: Caller) -> ChangeWish:
         plan_id=data.plan,
         at_once=data.when is When.NOW,
         subscription_id=data.subscription,
-        prorated_at=parse_timestamp("proration_date", data.proration_date),
+        prorated_at=parse_timestamp("proration_date", data.proration_date, wanted=MOMENT_WANTED),
         price_id=data.price,
     )
 
@@ -120,6 +124,9 @@ def _change_of(data: ChangeRequest, caller: Caller) -> ChangeWish:
 def _cancellation_of(data: CancelRequest, caller: Caller) -> CancelWish:
     if data.give_back and isinstance(caller, SignedInUser):
         raise Forbidden("Only a service can give back unused time.")
+    if data.give_back and data.when is not When.NOW:
+        detail = 'Unused time is given back only if the subscription ends now: say "when": "now".'
+        raise problem(HTTPStatus.UNPROCESSABLE_ENTITY, "not-at-once", detail)
     return CancelWish(
         user_id=requested_account(caller, data.user_id),
         at_once=data.when is When.NOW,
