@@ -25,7 +25,7 @@ PUSHED_KEY = "credence_pushed"
 """Set to `yes` in the metadata of a price that a push made; a merchant's own price of the product lacks it."""
 
 ATTEMPTS = 5
-"""How many keys are tried for one price: Stripe repeats an error for a day under the key that met it."""
+"""The most keys that are tried for one price: Stripe repeats an error for a day under the key that met it."""
 
 
 class StripeProducts:

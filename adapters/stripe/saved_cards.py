@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from stripe.params import PaymentIntentCreateParams
 
 FOUND_WITHIN = timedelta(days=2)
-"""How long after its card was chosen a payment may have been made."""
+"""The longest time between the choice of a card and its payment."""
 
 
 class StripeSavedCards:

@@ -15,8 +15,9 @@ from adapters.stripe.objects.fields import PLAN_KEY, TERMS_KEY, USER_ID_KEY, Unr
 from adapters.stripe.objects.invoice_previews import read_preview
 from adapters.stripe.objects.invoices import is_paid
 from adapters.stripe.objects.lines import read_lines
-from adapters.stripe.objects.prices import PRICE_CREDITS_KEY, PRICE_PLAN_KEY, read_price
+from adapters.stripe.objects.prices import read_price
 from adapters.stripe.objects.subscriptions import read_subscription
+from adapters.stripe.price_parameters import metadata_of, terms_of
 from domain.payments.line_terms import MadePrice, made_price
 from domain.payments.reports import SubscriptionReport
 from domain.payments.subscription_changes import (
@@ -215,13 +216,5 @@ def _of_price(plan: Plan, sells: PlanPrice) -> "PriceCreateParams":
     product: dict[str, Any] = {"name": plan.name}
     if plan.checkout.tax_code is not None:
         product["tax_code"] = plan.checkout.tax_code
-    parameters: dict[str, Any] = {
-        "currency": sells.money.currency,
-        "unit_amount": sells.money.amount,
-        "recurring": {"interval": sells.interval, "interval_count": sells.interval_count},
-        "product_data": product,
-        "metadata": {PRICE_PLAN_KEY: plan.id, PRICE_CREDITS_KEY: str(sells.credits)},
-    }
-    if sells.tax_behavior is not None:
-        parameters["tax_behavior"] = sells.tax_behavior.value
+    parameters = {**terms_of(sells), "product_data": product, "metadata": metadata_of(sells)}
     return cast("PriceCreateParams", parameters)

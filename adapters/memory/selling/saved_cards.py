@@ -23,7 +23,7 @@ from domain.ports.payment_provider import PaymentsUnavailable
 from domain.values.customers import CustomerId
 
 KEYS_LAST = timedelta(hours=24)
-"""How long a provider remembers an idempotency key; ours forgets it at once then."""
+"""The time for which a provider remembers an idempotency key; ours forgets it at once then."""
 
 
 @attrs.define(kw_only=True)
@@ -51,7 +51,7 @@ class MemorySavedCards:
         self.stores_error = False
         """Whether the next request fails for good under its key, though the card is charged."""
         self.delay: timedelta | None = None
-        """How long the next request is on its way, although nobody waits for its answer."""
+        """The time that the next request is on its way, although nobody waits for its answer."""
         self._late: list[tuple[datetime, Charge]] = []
 
     def save(self, customer_id: CustomerId, payment_method: str) -> None:
